@@ -1,0 +1,74 @@
+# Everything that is done with this tree. It needs Go and make; the rest is fetched by the go command, or by `make deps`.
+
+GO ?= go
+FUZZTIME ?= 10s
+CASES ?=
+KEEP ?=
+
+# The control plane of the module e2e is compiled with -trimpath; what shares its packages is, too, or they are compiled twice.
+E2E := cd e2e && GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  %-13s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/autoscaler.
+	$(GO) build -trimpath -o bin/autoscaler ./cmd/autoscaler
+
+.PHONY: test
+test: deps ## Run every check: unit, lint and e2e. All of them run and report, whichever fails.
+	@trap 'exit 130' INT TERM; failed=; \
+	for check in unit lint e2e; do \
+		echo "== make $$check"; \
+		$(MAKE) --no-print-directory $$check || failed="$$failed $$check"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "== failed:$$failed"; exit 1; fi; \
+	echo "== all checks passed"
+
+.PHONY: unit
+unit: deps ## Run the tests of the root module, with the race detector and in random order.
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: e2e
+e2e: deps controlplane ## Run the tests on a real control plane.
+	$(E2E) $(GO) test -timeout 30m ./...
+
+.PHONY: controlplane
+controlplane: ## Build the control plane of the tests, once: about 6 minutes on 2 cores.
+	$(E2E) $(GO) run ./cmd/controlplane
+
+.PHONY: cases
+cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-01 GO-02"; without any, all.
+	$(E2E) $(GO) run ./cmd/cases $(CASES)
+
+.PHONY: demo
+demo: deps controlplane ## Watch the autoscaler at work on a real control plane; KEEP=1 leaves it running.
+	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo $(if $(KEEP),-keep)
+
+.PHONY: docs
+docs: ## Render the generated pages of docs.
+	$(GO) run ./cmd/docs
+	$(E2E) $(GO) run ./cmd/cases -docs ../docs/cases.md
+
+.PHONY: lint
+lint: ## Check style and vet, in both modules.
+	@e2e/tools/lint.sh run
+
+.PHONY: fmt
+fmt: ## Format the code, in both modules.
+	@e2e/tools/lint.sh fmt
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s).
+	@e2e/tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: deps
+deps: ## Install the servers that the tests start, if they are missing.
+	@e2e/tools/deps.sh
+
+.PHONY: clean
+clean: ## Remove what was built here. The control plane's programs stay in the user's cache folder.
+	rm -rf bin build

@@ -1,0 +1,121 @@
+package annotations
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"autoscale.io/annotations/schema"
+)
+
+var (
+	settingsSchema = schema.For[Settings]()
+	commonSchema   = schema.For[Common]()
+)
+
+// SettingsFields returns the annotations with fixed keys, for the documentation.
+func SettingsFields() []schema.Field { return settingsSchema.Fields() }
+
+// CommonFields returns the parameters that every trigger has, for the documentation.
+func CommonFields() []schema.Field { return commonSchema.Fields() }
+
+// Result is what Decode found.
+type Result struct {
+	// Workload is complete only when there are no Faults.
+	Workload Workload
+	Faults   Faults
+	// Warnings are about things that are allowed and probably not meant.
+	Warnings Faults
+}
+
+// Decode reads all annotations under the prefix. It is strict: an unknown key or parameter is a fault. Faults come all at once, in order, and
+// never quote a secret.
+func Decode(annotations map[string]string, types Types) Result {
+	d := decoder{types: types}
+	settings := schema.Values{}
+	var triggers []string
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		name := strings.TrimPrefix(key, Prefix)
+		switch {
+		case !configures(key):
+		case strings.HasPrefix(name, triggerPrefix):
+			triggers = append(triggers, key)
+		case !known(name):
+			d.fault(key, unknownKey(name))
+		default:
+			settings[name] = schema.Value{Text: annotations[key]}
+		}
+	}
+	d.settings(settings)
+	for _, key := range triggers {
+		d.trigger(key, annotations[key])
+	}
+	if len(triggers) == 0 {
+		d.fault(Prefix+"trigger.<name>", schema.Problem{Text: "missing; want at least one trigger"})
+	}
+	d.result.Faults, d.result.Warnings = d.result.Faults.sorted(), d.result.Warnings.sorted()
+	return d.result
+}
+
+type decoder struct {
+	types  Types
+	result Result
+}
+
+func (d *decoder) fault(key string, problems ...schema.Problem) {
+	for _, problem := range problems {
+		d.result.Faults = append(d.result.Faults, Fault{key, problem})
+	}
+}
+
+func (d *decoder) warn(key string, problems ...schema.Problem) {
+	for _, problem := range problems {
+		d.result.Warnings = append(d.result.Warnings, Fault{key, problem})
+	}
+}
+
+func known(name string) bool {
+	_, ok := settingsSchema.Field(name)
+	return ok
+}
+
+// unknownKey suggests the key that a misspelt one may have meant; a misspelt trigger keeps its own name. name lacks the prefix, or any two
+// keys would look alike.
+func unknownKey(name string) schema.Problem {
+	text := "unknown annotation " + schema.Plain(Prefix+name)
+	if near := schema.Nearest(name, settingsSchema.Names()); near != "" {
+		return schema.Problem{Text: text + "; did you mean " + Prefix + near + "?"}
+	}
+	kind, trigger, found := strings.Cut(name, ".")
+	if schema.Nearest(kind, []string{"trigger"}) == "" {
+		return schema.Problem{Text: text}
+	}
+	if !found || trigger == "" {
+		trigger = "<name>"
+	}
+	return schema.Problem{Text: text + "; did you mean " + Prefix + triggerPrefix + schema.Plain(trigger) + "?"}
+}
+
+func (d *decoder) settings(values schema.Values) {
+	s := &d.result.Workload.Settings
+	bad := map[string]bool{}
+	for _, problem := range settingsSchema.Decode(values, nil, s) {
+		bad[problem.Param] = true
+		d.fault(Prefix+problem.Param, schema.Problem{Text: problem.Text})
+	}
+	if !bad["max-replicas"] && !bad["min-replicas"] && s.MinReplicas > s.MaxReplicas {
+		d.fault(Prefix+"min-replicas", schema.Problem{Text: fmt.Sprintf("got \"%d\", want at most max-replicas, which is %d", s.MinReplicas, s.MaxReplicas)})
+	}
+	if s.IdleReplicas != nil && !bad["min-replicas"] && *s.IdleReplicas >= s.MinReplicas {
+		d.fault(Prefix+"idle-replicas", schema.Problem{Text: fmt.Sprintf("got \"%d\", want less than min-replicas, which is %d", *s.IdleReplicas, s.MinReplicas)})
+	}
+	if s.PauseUntil != nil && s.Pause.Mode == PauseOff && !bad["pause"] {
+		d.warn(Prefix+"pause-until", schema.Problem{Text: "has no effect without " + Prefix + "pause"})
+	}
+	if s.Class != "" && len(validation.IsDNS1123Label(s.Class)) > 0 {
+		d.fault(Prefix+"class", schema.Problem{Text: fmt.Sprintf("got %q, want a DNS label", s.Class)})
+	}
+}

@@ -1,0 +1,209 @@
+// Package app wires the parts of the autoscaler into one process: clients, scalers, poller, loop, webhook, metrics and probes.
+//
+// It owns their order of construction and their common lifetime. It holds no logic of its own.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/scale"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"autoscale.io/scalers"
+	"autoscale.io/scalers/builtin"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/controller"
+	"autoscale.io/scaling/poll"
+	"autoscale.io/scaling/report"
+	"autoscale.io/scaling/target"
+)
+
+// Run works until ctx ends. It returns an error when the process could not start or had to stop for another reason.
+func Run(ctx context.Context, o Options) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	level, err := o.logLevel()
+	if err != nil {
+		return err
+	}
+	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	redis.SetLogger(quietly{log.WithName("redis")})
+
+	config, err := loadConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, o.managerOptions(log))
+	if err != nil {
+		return fmt.Errorf("set up the process: %w", err)
+	}
+	registry, err := builtin.Registry(scalers.Env{Dial: (&net.Dialer{}).DialContext})
+	if err != nil {
+		return fmt.Errorf("set up the scalers: %w", err)
+	}
+	clients, err := newClients(config, mgr)
+	if err != nil {
+		return err
+	}
+	if err := addLoop(ctx, mgr, clients, registry, o); err != nil {
+		return err
+	}
+	if o.Webhook {
+		if err := addWebhook(ctx, mgr, clients, registry, o); err != nil {
+			return err
+		}
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("set up the probes: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+// quietly takes what the Redis client logs by itself, which the readings' own errors say better.
+type quietly struct{ logr.Logger }
+
+// Printf implements the client's logging interface.
+func (q quietly) Printf(_ context.Context, format string, args ...any) {
+	q.V(4).Info(fmt.Sprintf(format, args...))
+}
+
+func loadConfig(path string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	// The loop's workers bound the calls under way; a rate limit of our own would only delay a wake-up. The API server has its own
+	// priority and fairness.
+	config.QPS = -1
+	config.UserAgent = "autoscale.io"
+	return config, nil
+}
+
+func (o *Options) managerOptions(log logr.Logger) manager.Options {
+	shutdown := 20 * time.Second
+	return manager.Options{
+		Logger:                  log,
+		Metrics:                 metricsserver.Options{BindAddress: o.MetricsBindAddress},
+		HealthProbeBindAddress:  o.HealthProbeBindAddress,
+		GracefulShutdownTimeout: &shutdown,
+	}
+}
+
+// clients are the ways to the API server.
+type clients struct {
+	kube    kubernetes.Interface
+	dynamic dynamic.Interface
+	target  *target.Client
+	// identity is the user that the API server takes this process for.
+	identity string
+}
+
+func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {
+	kube, err := kubernetes.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return clients{}, fmt.Errorf("set up the clients: %w", err)
+	}
+	dynamicClient, err := dynamic.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return clients{}, fmt.Errorf("set up the clients: %w", err)
+	}
+	metadataClient, err := metadata.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return clients{}, fmt.Errorf("set up the clients: %w", err)
+	}
+	scaleConfig := rest.CopyConfig(config)
+	scaleConfig.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
+	scales, err := scale.NewForConfig(scaleConfig, mgr.GetRESTMapper(), dynamic.LegacyAPIPathResolverFunc, scaleKinds(kube.Discovery()))
+	if err != nil {
+		return clients{}, fmt.Errorf("set up the clients: %w", err)
+	}
+	return clients{kube: kube, dynamic: dynamicClient, target: &target.Client{Scales: scales, Metadata: metadataClient}}, nil
+}
+
+func scaleKinds(client discovery.DiscoveryInterface) scale.ScaleKindResolver {
+	return scale.NewDiscoveryScaleKindResolver(memory.NewMemCacheClient(client))
+}
+
+// whoAmI asks the API server which user this process is, so that the webhook can tell the autoscaler's own writes from others'.
+func whoAmI(ctx context.Context, kube kubernetes.Interface) (string, error) {
+	review, err := kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("ask the API server for the own user name: %w", err)
+	}
+	return review.Status.UserInfo.Username, nil
+}
+
+// addLoop wires poller, board and controller.
+func addLoop(ctx context.Context, mgr manager.Manager, c clients, registry *scalers.Registry, o Options) error {
+	var kinds []controller.Kind
+	for _, text := range o.Kinds {
+		kind, err := controller.ParseKind(text, mgr.GetRESTMapper())
+		if err != nil {
+			return fmt.Errorf("--kinds: %w", err)
+		}
+		kinds = append(kinds, kind)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find the name of this host for the leases: %w", err)
+	}
+	var loop *controller.Controller
+	theBoard := board.New(func(key board.Key) { loop.Changed(key) })
+	reports := report.NewMetrics(theBoard)
+	if err := metrics.Registry.Register(reports); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	poller := poll.New(ctx, poll.Deps{
+		Registry: registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
+		References: func(key board.Key, container string) scalers.References {
+			return target.References{Core: c.kube.CoreV1(), Dynamic: c.dynamic, Key: key, Container: container}
+		},
+	})
+	loop = controller.New(controller.Options{
+		Log: mgr.GetLogger().WithName("loop"), Kube: c.kube, Target: c.target, Mapper: mgr.GetRESTMapper(), Types: registry,
+		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports,
+		Kinds: kinds, Namespace: o.Namespace, Identity: host + "_" + uuid.NewString(), Class: o.Class,
+		SweepInterval: o.SweepInterval, Lease: o.Lease,
+	})
+	return mgr.Add(everyReplica(func(ctx context.Context) error {
+		defer poller.Close()
+		return loop.Run(ctx)
+	}))
+}
+
+// everyReplica runs without the manager's own leader election; the loop has leases of its own.
+type everyReplica func(context.Context) error
+
+// Start implements manager.Runnable.
+func (f everyReplica) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everyReplica) NeedLeaderElection() bool { return false }

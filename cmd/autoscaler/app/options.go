@@ -1,0 +1,83 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"autoscale.io/scaling/controller"
+)
+
+// Options are the flags of the autoscaler.
+type Options struct {
+	Kubeconfig    string
+	Namespace     string
+	Class         string
+	Kinds         []string
+	SweepInterval time.Duration
+	Lease         controller.LeaseTimes
+
+	Webhook     bool
+	WebhookHost string
+	WebhookPort int
+	Certs       string
+	CertDir     string
+
+	MetricsBindAddress     string
+	HealthProbeBindAddress string
+	LogLevel               string
+}
+
+// DefaultOptions are those of an install in a cluster.
+func DefaultOptions() Options {
+	return Options{
+		Namespace:     os.Getenv("POD_NAMESPACE"),
+		Kinds:         []string{"deployments.apps", "statefulsets.apps"},
+		SweepInterval: 3 * time.Minute,
+		Lease:         controller.DefaultLease,
+		Webhook:       true, WebhookPort: 9443, Certs: "self-signed", CertDir: "/tmp/autoscaler-certs",
+		MetricsBindAddress: ":8080", HealthProbeBindAddress: ":8081",
+		LogLevel: "info",
+	}
+}
+
+// AddFlags declares a flag for each option, with the present value as its default.
+func (o *Options) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "kubeconfig to use outside of a cluster; the usual places when empty")
+	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the autoscaler's own namespace, for leases and certificates; $POD_NAMESPACE when empty")
+	flags.StringVar(&o.Class, "class", o.Class, "manage only workloads whose autoscale.io/class annotation is this, so that several installs can share a cluster")
+	flags.StringSliceVar(&o.Kinds, "kinds", o.Kinds, "kinds to manage, as RESOURCE.GROUP; each needs a scale subresource")
+	flags.DurationVar(&o.SweepInterval, "sweep-interval", o.SweepInterval, "time between two sweeps for workloads that the webhook missed")
+	flags.DurationVar(&o.Lease.Duration, "lease-duration", o.Lease.Duration, "how long the workloads of a replica that died wait for another")
+	flags.DurationVar(&o.Lease.RenewDeadline, "lease-renew-deadline", o.Lease.RenewDeadline, "when a replica that cannot renew its leases stops writing")
+	flags.DurationVar(&o.Lease.RetryPeriod, "lease-retry-period", o.Lease.RetryPeriod, "time between two renewals of a lease")
+	flags.BoolVar(&o.Webhook, "webhook", o.Webhook, "serve the mutating webhook; without it the loop alone adopts workloads, by the sweep")
+	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address that the webhook listens on; all when empty")
+	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "port that the webhook listens on")
+	flags.StringVar(&o.Certs, "certs", o.Certs, "where the webhook's certificate comes from: self-signed (kept in a Secret and renewed) or files (tls.crt and tls.key in --cert-dir, reloaded when they change)")
+	flags.StringVar(&o.CertDir, "cert-dir", o.CertDir, "folder of the webhook's certificate")
+	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "address of the metrics; 0 turns them off")
+	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", o.HealthProbeBindAddress, "address of /healthz and /readyz; 0 turns them off")
+	flags.StringVar(&o.LogLevel, "log-level", o.LogLevel, "debug, info, warn or error")
+}
+
+func (o *Options) logLevel() (slog.Level, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
+		return level, fmt.Errorf("--log-level: got %q, want debug, info, warn or error", o.LogLevel)
+	}
+	return level, nil
+}
+
+func (o *Options) validate() error {
+	if o.Namespace == "" {
+		return fmt.Errorf("--namespace: missing; want the namespace that the autoscaler runs in (or $POD_NAMESPACE)")
+	}
+	if len(o.Kinds) == 0 {
+		return fmt.Errorf("--kinds: empty; want at least one, such as deployments.apps")
+	}
+	return nil
+}

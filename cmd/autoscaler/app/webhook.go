@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"autoscale.io/scalers"
+	"autoscale.io/webhook"
+)
+
+// The sources of the webhook's certificate.
+const (
+	certsSelfSigned = "self-signed"
+	certsFiles      = "files"
+)
+
+// addWebhook serves the admission webhook with the rest of the process.
+func addWebhook(ctx context.Context, mgr manager.Manager, c clients, registry *scalers.Registry, o Options) error {
+	identity, err := whoAmI(ctx, c.kube)
+	if err != nil {
+		return err
+	}
+	options := crwebhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}
+	switch o.Certs {
+	case certsFiles:
+	case certsSelfSigned:
+		certificates := &webhook.SelfSigned{Kube: c.kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
+		if err := certificates.Ensure(ctx); err != nil {
+			return err
+		}
+		options.TLSOpts = []func(*tls.Config){func(config *tls.Config) { config.GetCertificate = certificates.GetCertificate }}
+		if err := mgr.Add(everyReplica(certificates.Run)); err != nil {
+			return fmt.Errorf("set up the webhook's certificate: %w", err)
+		}
+	default:
+		return fmt.Errorf("--certs: got %q, want %s or %s", o.Certs, certsSelfSigned, certsFiles)
+	}
+	handler, err := webhook.NewHandler(webhook.Reviewer{Types: registry, Identity: identity, Class: o.Class, Now: time.Now}, mgr.GetLogger().WithName("webhook"), metrics.Registry)
+	if err != nil {
+		return err
+	}
+	server := crwebhook.NewServer(options)
+	server.Register(webhook.Path, &crwebhook.Admission{Handler: handler})
+	if err := mgr.Add(server); err != nil {
+		return fmt.Errorf("set up the webhook: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("webhook", server.StartedChecker()); err != nil {
+		return fmt.Errorf("set up the probes: %w", err)
+	}
+	return nil
+}

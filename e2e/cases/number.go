@@ -1,0 +1,69 @@
+package cases
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func numberCases() []Case {
+	return []Case{
+		{ID: "HA-05", Symptom: "NaN and Inf become the smallest integer and the count falls to the minimum", Holds: "what is no finite number is refused or UNKNOWN", Run: notFinite},
+		{ID: "HA-06", Symptom: "the largest backlog wraps around and gives zero replicas", Holds: "large values saturate at the maximum", Run: largeValues},
+		{ID: "HA-07", Symptom: "a negative value turns into max replicas or cancels another trigger", Holds: "negative numbers are refused", Run: negativeValues},
+		{ID: "SP-09", Symptom: "one odd object crashes the controller for everybody", Holds: "an odd object harms nobody else", Run: oddObjects},
+	}
+}
+
+func notFinite(_ *testing.T, w *World) {
+	for i, target := range []string{"NaN", ".nan", "Inf", ".inf", "0", "1e999"} {
+		w.wantRefused(w.deployment(fmt.Sprintf("bad-%d", i), 1, quick(Settings{"trigger.orders": fmt.Sprintf(
+			"{type: redis-streams, address: %q, stream: s, target: %s}", w.redis.Addr(), target)})),
+			"autoscale.io/trigger.orders: target: got .*, want a number > 0")
+	}
+}
+
+func largeValues(_ *testing.T, w *World) {
+	stream := w.Stream("s")
+	w.group(w.redis.Client(), stream, "0")
+	w.add(w.redis.Client(), stream, 400)
+	for name, target := range map[string]string{"tiny": "0.0000001", "thousandth": "0.001", "smallest": "1e-300"} {
+		w.Create(name, 1, quick(Settings{"max-replicas": "7", "trigger.orders": fmt.Sprintf(
+			"{type: redis-streams, address: %q, stream: %q, consumerGroup: workers, target: %s}", w.redis.Addr(), stream, target)}))
+		w.AwaitReplicas(name, 7, soon)
+		w.WantCounts(name, 1, 7)
+	}
+}
+
+func negativeValues(_ *testing.T, w *World) {
+	for i, bad := range []Settings{
+		{"min-replicas": "-1"}, {"max-replicas": "-5"}, {"cooldown": "-1s"},
+		{"trigger.orders": fmt.Sprintf("{type: redis-streams, address: %q, stream: s, target: -5}", w.redis.Addr())},
+		{"trigger.orders": fmt.Sprintf("{type: redis-streams, address: %q, stream: s, target: 5, activation: -1}", w.redis.Addr())},
+	} {
+		w.wantRefused(w.deployment(fmt.Sprintf("bad-%d", i), 1, quick(bad)), `got "-.*", want .*(≥|>) `)
+	}
+}
+
+// oddObjects puts workloads beside each other that each would be reason enough to stumble, and looks whether a healthy one is served.
+func oddObjects(t *testing.T, w *World) {
+	stream := w.Stream("s")
+	w.group(w.redis.Client(), stream, "0")
+	w.add(w.redis.Client(), stream, 10)
+	for i := range 20 {
+		name := fmt.Sprintf("brief-%02d", i)
+		w.Create(name, 0, quick(Settings{"trigger.orders": w.trigger(stream, group)}))
+		if err := w.kube.AppsV1().Deployments(w.Namespace).Delete(t.Context(), name, deleteNow()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	huge := w.deployment("huge", 1, quick(Settings{"trigger.orders": w.trigger(stream, group)}))
+	huge.Annotations["other/notes"] = strings.Repeat("0 ", 50_000)
+	w.create(huge)
+	w.Create("healthy", 0, quick(Settings{"trigger.orders": w.trigger(stream, group)}))
+	w.AwaitReplicas("healthy", 2, soon)
+	w.AwaitReplicas("huge", 2, soon)
+	if !w.scaler.Running() {
+		t.Fatal("the autoscaler has ended")
+	}
+}

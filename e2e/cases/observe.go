@@ -1,0 +1,183 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// recorder keeps every count that the Deployments of a namespace ever had, from a watch.
+type recorder struct {
+	mu   sync.Mutex
+	seen map[string][]change
+}
+
+type change struct {
+	replicas int32
+	at       time.Time
+}
+
+func record(t *testing.T, kube kubernetes.Interface, namespace string) *recorder {
+	r := &recorder{seen: map[string][]change{}}
+	factory := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithNamespace(namespace))
+	informer := factory.Apps().V1().Deployments().Informer()
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    r.add,
+		UpdateFunc: func(_, object any) { r.add(object) },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	factory.StartWithContext(ctx)
+	factory.WaitForCacheSyncWithContext(ctx)
+	return r
+}
+
+func (r *recorder) add(object any) {
+	d, ok := object.(*appsv1.Deployment)
+	if !ok || d.Spec.Replicas == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.seen[d.Name]
+	if n := len(list); n == 0 || list[n-1].replicas != *d.Spec.Replicas {
+		r.seen[d.Name] = append(list, change{*d.Spec.Replicas, time.Now()})
+	}
+}
+
+// counts are the different counts of a Deployment, in order.
+func (r *recorder) counts(name string) []int32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var counts []int32
+	for _, c := range r.seen[name] {
+		counts = append(counts, c.replicas)
+	}
+	return counts
+}
+
+// last is the newest count and when it was seen.
+func (r *recorder) last(name string) (change, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.seen[name]
+	if len(list) == 0 {
+		return change{}, false
+	}
+	return list[len(list)-1], true
+}
+
+func (r *recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b strings.Builder
+	for name, list := range r.seen {
+		fmt.Fprintf(&b, "%s:", name)
+		for _, c := range list {
+			fmt.Fprintf(&b, " %d (%s)", c.replicas, c.at.Format("15:04:05.000"))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// AwaitReplicas waits until a Deployment has that count.
+func (w *World) AwaitReplicas(name string, want int32, within time.Duration) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("%s at %d replicas", name, want), within, func(context.Context) error {
+		if got, ok := w.changes.last(name); !ok || got.replicas != want {
+			return fmt.Errorf("it has %d", got.replicas)
+		}
+		return nil
+	})
+}
+
+// WantCounts checks every count that a Deployment has had.
+func (w *World) WantCounts(name string, want ...int32) {
+	w.t.Helper()
+	if got := w.changes.counts(name); fmt.Sprint(got) != fmt.Sprint(want) {
+		w.t.Fatalf("%s had the counts %v, want %v", name, got, want)
+	}
+}
+
+// AwaitDecisions waits until n more decisions have been made about a Deployment after now, each with readings of its own. It is
+// how a case waits for nothing to happen.
+func (w *World) AwaitDecisions(name string, n int) {
+	w.t.Helper()
+	times := map[string]bool{}
+	first := ""
+	w.await(fmt.Sprintf("%d more decisions about %s", n, name), time.Minute, func(ctx context.Context) error {
+		at, err := w.metric(ctx, "autoscale_workload_decision_timestamp_seconds", name)
+		if err != nil {
+			return err
+		}
+		if first == "" {
+			first = at
+		}
+		if at != first {
+			times[at] = true
+		}
+		if len(times) < n {
+			return fmt.Errorf("%d so far", len(times))
+		}
+		return nil
+	})
+}
+
+// metric is the value of a gauge of one Deployment of the case, as text.
+func (w *World) metric(ctx context.Context, metric, name string, labels ...string) (string, error) {
+	text, err := w.scaler.Metrics(ctx)
+	if err != nil {
+		return "", err
+	}
+	needles := append([]string{`name="` + name + `"`, `namespace="` + w.Namespace + `"`}, labels...)
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, metric+"{") {
+			continue
+		}
+		found := true
+		for _, needle := range needles {
+			found = found && strings.Contains(line, needle)
+		}
+		if found {
+			return strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), nil
+		}
+	}
+	return "", fmt.Errorf("no metric %s of %s", metric, name)
+}
+
+// AwaitEvent waits for an event of the autoscaler on an object of the case whose reason is that and whose note matches the pattern.
+func (w *World) AwaitEvent(name, reason, pattern string) {
+	w.t.Helper()
+	expression := regexp.MustCompile(pattern)
+	w.await(fmt.Sprintf("event %s on %s", reason, name), 30*time.Second, func(ctx context.Context) error {
+		events, err := w.kube.EventsV1().Events(w.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		var notes []string
+		for _, e := range events.Items {
+			if e.Regarding.Name != name || e.Reason != reason {
+				continue
+			}
+			if expression.MatchString(e.Note) {
+				return nil
+			}
+			notes = append(notes, strconv.Quote(e.Note))
+		}
+		return fmt.Errorf("no note matches %q among %v", pattern, notes)
+	})
+}

@@ -1,0 +1,177 @@
+package cases
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"autoscale.io/scalers/scalertest/servers"
+)
+
+func zeroCases() []Case {
+	return []Case{
+		{ID: "SZ-01", Symptom: "the source is down or refuses the login, that reads as idle, and everything goes to zero", Holds: "replicas never fall while a source cannot be read", Run: outage},
+		{ID: "SZ-02", Symptom: "an answer without the value is read as 0", Holds: "a key that is no stream is UNKNOWN", Run: answerWithoutValue},
+		{ID: "SZ-04", Symptom: "a running workload that is put under management is scaled to zero in the first second", Holds: "nothing goes down before one full cooldown", Run: adoptionKeeps},
+		{ID: "SZ-05", Symptom: "at the end of the cooldown the count jumps from N to 0", Holds: "policies lead down to one, only then zero", Run: stepsDown},
+		{ID: "SZ-08", Symptom: "nothing waits while workers work, so they are ended mid-message", Holds: "work in progress counts as work", Run: busyWorkers},
+		{ID: "SZ-12", Symptom: "removing the autoscaler leaves the workload at zero for ever", Holds: "a zero of ours is not left behind", Run: leaving},
+		{ID: "SZ-person", Symptom: "a zero that a person set is woken up again", Holds: "a person's zero stays, our own wakes", Run: zeroByPerson},
+	}
+}
+
+// outage goes through every way in which a source can be away.
+func outage(t *testing.T, w *World) {
+	server := servers.MustRedis(t, servers.RedisOptions{Password: "s3cret"})
+	proxy := servers.MustProxy(t, server.Addr())
+	client := server.Client()
+	w.group(client, "jobs", "0")
+	w.add(client, "jobs", 28)
+	w.secret("redis", "s3cret")
+	w.Create("worker", 6, quick(Settings{"cooldown": "1s", "trigger.orders": fmt.Sprintf(
+		"{type: redis-streams, address: %q, stream: jobs, consumerGroup: workers, target: 5, passwordFrom: {secret: redis, key: password}}", proxy.Addr())}))
+	w.awaitValue("worker", "orders", "28")
+	for name, mode := range map[string]servers.Mode{"refuse": servers.Refuse, "reset": servers.Reset, "silent": servers.Silent, "freeze": servers.Freeze} {
+		if err := proxy.Set(mode); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		w.awaitKnown("worker", "orders", "0")
+		w.AwaitDecisions("worker", 4)
+		w.WantCounts("worker", 6)
+		if err := proxy.Set(servers.Pass); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		w.awaitKnown("worker", "orders", "1")
+	}
+	w.secret("redis", "wrong")
+	if err := client.ConfigSet(t.Context(), "requirepass", "other").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitKnown("worker", "orders", "0")
+	w.AwaitEvent("worker", "TriggerUnknown", "(?i)wrongpass|noauth|invalid")
+	w.AwaitDecisions("worker", 4)
+	w.secret("redis", "other")
+	w.awaitKnown("worker", "orders", "1")
+	w.WantCounts("worker", 6)
+	name := "lost"
+	w.Create(name, 4, quick(Settings{"cooldown": "1s", "trigger.orders": "{type: redis-streams, address: \"redis.invalid:6379\", stream: jobs, target: 5}"}))
+	w.awaitKnown(name, "orders", "0")
+	w.AwaitDecisions(name, 4)
+	w.WantCounts(name, 4)
+}
+
+func answerWithoutValue(t *testing.T, w *World) {
+	key := w.Stream("s")
+	if err := w.redis.Client().Set(t.Context(), key, "no stream", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.Create("worker", 3, quick(Settings{"cooldown": "1s", "trigger.orders": w.trigger(key, group)}))
+	w.AwaitEvent("worker", "TriggerUnknown", "(?i)no stream|not a stream|wrongtype|wrong kind")
+	w.AwaitDecisions("worker", 5)
+	w.WantCounts("worker", 3)
+}
+
+func adoptionKeeps(t *testing.T, w *World) {
+	const cooldown = 6 * time.Second
+	stream := w.Stream("s")
+	w.group(w.redis.Client(), stream, "0")
+	settings := quick(Settings{"cooldown": cooldown.String(), "behavior": "", "trigger.orders": w.trigger(stream, group)})
+	settings["behavior"] = fmt.Sprintf("{scaleDown: {stabilizationWindowSeconds: %d}}", int(cooldown.Seconds()))
+	w.Create("plain", 5, nil)
+	w.AwaitReplicas("plain", 5, soon)
+	began := time.Now()
+	if err := w.Annotate("plain", settings); err != nil {
+		t.Fatal(err)
+	}
+	w.Create("new", 3, settings)
+	for _, name := range []string{"plain", "new"} {
+		w.AwaitReplicas(name, 0, 2*time.Minute)
+	}
+	for _, name := range []string{"plain", "new"} {
+		if first := w.firstFall(name); first.Sub(began) < cooldown {
+			t.Errorf("%s fell %s after adoption, before the cooldown of %s", name, first.Sub(began), cooldown)
+		}
+	}
+}
+
+func stepsDown(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 20)
+	w.Create("worker", 4, quick(Settings{
+		"cooldown": "2s", "trigger.orders": w.trigger(stream, group),
+		"behavior": "{scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 1, periodSeconds: 2}]}}",
+	}))
+	w.awaitValue("worker", "orders", "20")
+	w.read(client, stream, 20, true)
+	w.AwaitReplicas("worker", 0, 2*time.Minute)
+	w.WantCounts("worker", 4, 3, 2, 1, 0)
+}
+
+func busyWorkers(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 3)
+	w.Create("worker", 0, quick(Settings{"cooldown": "1s", "trigger.orders": w.trigger(stream, group)}))
+	w.AwaitReplicas("worker", 1, soon)
+	ids := w.read(client, stream, 3, false)
+	w.AwaitDecisions("worker", 6)
+	w.WantCounts("worker", 0, 1)
+	w.ack(client, stream, ids)
+	w.AwaitReplicas("worker", 0, soon)
+}
+
+func leaving(t *testing.T, w *World) {
+	stream := w.Stream("s")
+	w.group(w.redis.Client(), stream, "0")
+	gone := Settings{}
+	for key := range quick(Settings{"trigger.orders": "x", "on-removal": "x"}) {
+		gone[key] = ""
+	}
+	for _, name := range []string{"keep", "restore", "up"} {
+		settings := quick(Settings{"cooldown": "1s", "trigger.orders": w.trigger(stream, group)})
+		if name == "restore" {
+			settings["on-removal"] = "restore"
+		}
+		w.Create(name, 3, settings)
+	}
+	for _, name := range []string{"keep", "restore", "up"} {
+		w.AwaitReplicas(name, 0, time.Minute)
+	}
+	for _, name := range []string{"keep", "restore"} {
+		if err := w.Annotate(name, gone); err != nil {
+			t.Fatal(err)
+		}
+		w.AwaitReplicas(name, 3, soon)
+		w.wantReleased(name)
+	}
+	w.ScaleByHand("up", 2)
+	w.AwaitReplicas("up", 0, soon)
+	w.ScaleByHand("up", 2)
+	all := Settings{"state": "", "status": ""}
+	for key := range gone {
+		all[key] = ""
+	}
+	if err := w.Annotate("up", all); err != nil {
+		t.Fatal(err)
+	}
+	w.wantReleased("up")
+}
+
+func zeroByPerson(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.Create("worker", 2, quick(Settings{"cooldown": "1s", "trigger.orders": w.trigger(stream, group)}))
+	w.AwaitReplicas("worker", 0, soon)
+	w.add(client, stream, 5)
+	w.AwaitReplicas("worker", 1, soon)
+	w.ScaleByHand("worker", 0)
+	w.AwaitReplicas("worker", 0, soon)
+	w.AwaitDecisions("worker", 5)
+	w.WantCounts("worker", 2, 1, 0, 1, 0)
+	w.ScaleByHand("worker", 3)
+	w.AwaitReplicas("worker", 1, soon)
+}

@@ -1,0 +1,161 @@
+package cluster_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"autoscale.io/e2e/cluster"
+)
+
+// miniature writes a module with the layout of the control plane's but programs that compile in a second.
+func miniature(t *testing.T, program string) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "go.mod"), `module autoscale.io/e2e/controlplane
+
+go 1.26
+
+require (
+	k8s.io/kubernetes v0.0.0
+	sigs.k8s.io/kwok v0.0.0
+)
+
+replace (
+	k8s.io/kubernetes => ./kubernetes
+	sigs.k8s.io/kwok => ./kwok
+)
+`)
+	write(t, filepath.Join(dir, "go.sum"), "")
+	write(t, filepath.Join(dir, "main.go"), program)
+	for folder, module := range map[string]string{"kwok": "sigs.k8s.io/kwok", "kubernetes": "k8s.io/kubernetes"} {
+		write(t, filepath.Join(dir, folder, "go.mod"), "module "+module+"\n\ngo 1.26\n")
+	}
+	write(t, filepath.Join(dir, "kwok/cmd/kwok/main.go"), "package main\n\nfunc main() {}\n")
+	write(t, filepath.Join(dir, "kubernetes/cmd/kubectl/main.go"), "package main\n\nfunc main() {}\n")
+	return dir
+}
+
+func TestBuildOnceForManyBuilders(t *testing.T) {
+	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir()}
+	var group errgroup.Group
+	logs := make([]bytes.Buffer, 3)
+	results := make([]cluster.Binaries, len(logs))
+	for i := range logs {
+		group.Go(func() (err error) {
+			mine := options
+			mine.Progress = &logs[i]
+			results[i], err = cluster.Build(t.Context(), mine)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	built := 0
+	for i := range logs {
+		built += strings.Count(logs[i].String(), "cluster: built controlplane in ")
+		if results[i] != results[0] {
+			t.Errorf("builders have got %s and %s", results[0].Dir, results[i].Dir)
+		}
+	}
+	if built != 1 {
+		t.Errorf("built %d times, wanted once:\n%s%s%s", built, &logs[0], &logs[1], &logs[2])
+	}
+	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "metrics-server", "kwok", "kubectl"} {
+		info, err := os.Stat(results[0].Path(name))
+		if err != nil || info.Mode()&0o111 == 0 {
+			t.Errorf("%s: %v, wanted a program", name, err)
+		}
+	}
+}
+
+func TestChangedSourceIsBuiltAnew(t *testing.T) {
+	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
+	first, err := cluster.Build(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(options.Source, "main.go"), "package main\n\nfunc main() { println() }\n")
+	second, err := cluster.Build(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first == second {
+		t.Error("a changed source gave the old build")
+	}
+}
+
+func TestFailedBuildLeavesNothing(t *testing.T) {
+	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() { oops }\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
+	_, err := cluster.Build(t.Context(), options)
+	want := "exit status 1\n# autoscale.io/e2e/controlplane\n./main.go:3:15: undefined: oops\n"
+	if err == nil || !strings.HasPrefix(err.Error(), "building controlplane in "+options.Source+" failed after ") || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, wanted it to name the package and end %q", err, want)
+	}
+	checkNoBuild(t, options.Cache)
+}
+
+func TestCancelledBuildLeavesNothing(t *testing.T) {
+	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir()}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	options.Progress = writerFunc(func([]byte) { cancel() }) // at its first words: it has begun
+	if _, err := cluster.Build(ctx, options); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, wanted it cancelled", err)
+	}
+	checkNoBuild(t, options.Cache)
+}
+
+// TestStagesAreOfTheKWOKThatRuns guards against a change of version in one of two go.mod files.
+func TestStagesAreOfTheKWOKThatRuns(t *testing.T) {
+	versions := map[string]string{}
+	for _, dir := range []string{"..", "../controlplane"} {
+		cmd := exec.Command("go", "list", "-m", "sigs.k8s.io/kwok")
+		cmd.Dir = dir
+		output, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions[dir] = string(output)
+	}
+	if versions[".."] != versions["../controlplane"] {
+		t.Errorf("e2e/go.mod has %s, e2e/controlplane/go.mod has %s; make them the same", versions[".."], versions["../controlplane"])
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(text []byte) (int, error) {
+	f(text)
+	return len(text), nil
+}
+
+func TestBuildNamesFolderWithoutSources(t *testing.T) {
+	dir := t.TempDir()
+	_, err := cluster.Build(t.Context(), cluster.BuildOptions{Source: dir, Cache: t.TempDir()})
+	want := "no Go files in " + dir + "; wanted the folder of module autoscale.io/e2e/controlplane"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, wanted %s", err, want)
+	}
+}
+
+func checkNoBuild(t *testing.T, cache string) {
+	t.Helper()
+	entries, err := os.ReadDir(cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != "lock" {
+			t.Errorf("left in the cache: %s", entry.Name())
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// startAttempts bounds how often a start is repeated because another program took one of the ports between the moment
+// it was found free and the moment it was used.
+const startAttempts = 3
+
+// Cluster is a running control plane. Its methods may be called from several goroutines.
+type Cluster struct {
+	// The parts, each to be disturbed at will. MetricsServer is nil unless it was asked for.
+	Etcd, APIServer, ControllerManager, Scheduler, KWOK, MetricsServer *Process
+
+	options    Options
+	dir        string
+	ports      ports
+	ca         *authority
+	config     *rest.Config
+	client     kubernetes.Interface
+	kubeconfig string
+	parts      []*Process // in the order of their start
+}
+
+// Start brings up a cluster and returns once the API server is ready, the controllers and the scheduler are healthy, the
+// nodes are Ready and the default namespace has its service account. ctx limits the start, not the cluster's life: end
+// that with Stop. After an error nothing is left running.
+func Start(ctx context.Context, options Options) (*Cluster, error) {
+	options.setDefaults()
+	if options.Binaries.Dir == "" {
+		binaries, err := Build(ctx, BuildOptions{Progress: options.Progress})
+		if err != nil {
+			return nil, err
+		}
+		options.Binaries = binaries
+	}
+	for attempt := 1; ; attempt++ {
+		c, err := startOnce(ctx, options)
+		if err == nil {
+			return c, nil
+		}
+		if attempt == startAttempts || !strings.Contains(err.Error(), portInUse) {
+			return nil, fmt.Errorf("starting the cluster: %w", err)
+		}
+	}
+}
+
+func startOnce(ctx context.Context, options Options) (*Cluster, error) {
+	c := &Cluster{options: options}
+	err := c.prepare()
+	if err == nil {
+		err = c.run(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+// prepare makes all that the parts read: folders, ports, keys, certificates, kubeconfigs.
+func (c *Cluster) prepare() error {
+	if err := c.makeDir(); err != nil {
+		return err
+	}
+	var err error
+	if c.ports, err = freePorts(); err != nil {
+		return err
+	}
+	if c.ca, err = newAuthority(c.path("pki")); err != nil {
+		return err
+	}
+	if err := writeServiceAccountKey(c.path("pki/sa.key")); err != nil {
+		return err
+	}
+	return c.makeParts()
+}
+
+func (c *Cluster) makeDir() error {
+	if c.options.Dir == "" {
+		dir, err := os.MkdirTemp("", "autoscale-cluster-")
+		if err != nil {
+			return err
+		}
+		c.dir = dir
+	} else {
+		dir, err := filepath.Abs(c.options.Dir)
+		if err != nil {
+			return err
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if len(entries) > 0 {
+			return fmt.Errorf("%s is not empty; name an empty or absent folder", dir)
+		}
+		c.dir = dir
+	}
+	for _, sub := range []string{"pki", "logs", "kwok"} {
+		if err := os.MkdirAll(c.path(sub), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run starts the parts. etcd and the API server come first; the rest only need the API server.
+func (c *Cluster) run(ctx context.Context) error {
+	for _, part := range []*Process{c.Etcd, c.APIServer} {
+		if err := part.Start(ctx); err != nil {
+			return err
+		}
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, part := range []*Process{c.ControllerManager, c.Scheduler, c.KWOK} {
+		group.Go(func() error { return part.Start(groupCtx) })
+	}
+	group.Go(func() error { return c.createNodes(groupCtx) })
+	group.Go(func() error { return c.startMetricsServer(groupCtx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := c.awaitNodes(ctx); err != nil {
+		return err
+	}
+	if err := c.awaitServiceAccount(ctx, "default"); err != nil {
+		return err
+	}
+	if c.MetricsServer == nil {
+		return nil
+	}
+	return c.awaitMetrics(ctx)
+}
+
+// Stop kills all parts and removes the cluster's folder, unless [Options.Keep]. It may be called again.
+func (c *Cluster) Stop() error {
+	var errs []error
+	// Killed, last started first: the data goes anyway, and a polite end takes the API server seconds.
+	for i := len(c.parts) - 1; i >= 0; i-- {
+		errs = append(errs, c.parts[i].Kill())
+	}
+	if c.dir != "" && !c.options.Keep {
+		errs = append(errs, os.RemoveAll(c.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// Dir is the folder with everything the cluster writes: logs, certificates, kubeconfigs, data.
+func (c *Cluster) Dir() string { return c.dir }
+
+// Parts are all parts of the cluster, in the order of their start.
+func (c *Cluster) Parts() []*Process { return append([]*Process(nil), c.parts...) }
+
+func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }

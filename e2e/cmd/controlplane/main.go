@@ -1,0 +1,24 @@
+// Command controlplane builds the programs of the control plane that the tests run on, shows how the build gets on, and prints the folder that holds
+// them, which can serve as the KUBEBUILDER_ASSETS of controller-runtime's envtest. It starts none of them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"autoscale.io/e2e/cluster"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	programs, err := cluster.Build(ctx, cluster.BuildOptions{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "controlplane:", err)
+		os.Exit(1)
+	}
+	fmt.Println(programs.Dir)
+}

@@ -1,0 +1,207 @@
+// Package product installs the shipped manifests in an e2e cluster and runs the autoscaler there: as a process of its own, with the rights that
+// the manifests give it and nothing more.
+//
+// It owns the little that cannot be as in a real install: no container runs here, so the webhook is reached by a URL instead of a Service. It
+// knows nothing of tests.
+package product
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/cert"
+
+	"autoscale.io/e2e/cluster"
+)
+
+// Names in the shipped manifests.
+const (
+	Namespace      = "autoscale-system"
+	ServiceAccount = "autoscaler"
+	WebhookConfig  = "autoscale.io"
+)
+
+const loopback = "127.0.0.1"
+
+// Product is an install in one cluster.
+type Product struct {
+	cluster *cluster.Cluster
+	binary  string
+	dir     string
+	port    int
+}
+
+// Build compiles the autoscaler into dir and returns the path. Progress goes to w.
+func Build(ctx context.Context, dir string, w io.Writer) (string, error) {
+	root, err := Root(ctx)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "autoscaler")
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/autoscaler")
+	build.Dir, build.Stdout, build.Stderr = root, w, w
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("build the autoscaler: %w", err)
+	}
+	return path, nil
+}
+
+// Root is the folder of the module autoscale.io, found through the go command so that it is right from any folder of this module.
+func Root(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "autoscale.io").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module autoscale.io: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Install applies the shipped manifests and prepares a folder for the product's files below dir. The autoscaler itself is not running yet.
+func Install(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Product, error) {
+	root, err := Root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ApplyDir(ctx, filepath.Join(root, "manifests")); err != nil {
+		return nil, fmt.Errorf("install the manifests: %w", err)
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	p := &Product{cluster: c, binary: binary, dir: dir, port: port}
+	if err := p.serveAt(ctx, loopback+":"+strconv.Itoa(port)); err != nil {
+		return nil, err
+	}
+	access, err := c.TokenConfig(ctx, Namespace, ServiceAccount)
+	if err != nil {
+		return nil, err
+	}
+	return p, cluster.WriteKubeconfig(p.kubeconfig(), access)
+}
+
+func (p *Product) kubeconfig() string { return filepath.Join(p.dir, "autoscaler.kubeconfig") }
+
+// serveAt makes a certificate and points the webhook configuration to host:port instead of the Service.
+func (p *Product) serveAt(ctx context.Context, address string) error {
+	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(loopback, []net.IP{net.ParseIP(loopback)}, nil)
+	if err != nil {
+		return fmt.Errorf("make the webhook's certificate: %w", err)
+	}
+	for name, content := range map[string][]byte{"tls.crt": certPEM, "tls.key": keyPEM} {
+		if err := os.WriteFile(filepath.Join(p.dir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return p.PatchWebhook(ctx, "https://"+address+"/mutate", certPEM)
+}
+
+// PatchWebhook points the webhook configuration to a URL that shows a certificate of that bundle.
+func (p *Product) PatchWebhook(ctx context.Context, url string, bundle []byte) error {
+	kube, err := kubernetes.NewForConfig(p.cluster.Config())
+	if err != nil {
+		return err
+	}
+	configs := kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	config, err := configs.Get(ctx, WebhookConfig, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("read the webhook configuration: %w", err)
+	}
+	type operation struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value"`
+	}
+	var patch []operation
+	for i := range config.Webhooks {
+		patch = append(patch, operation{"replace", fmt.Sprintf("/webhooks/%d/clientConfig", i), map[string]any{"url": url, "caBundle": bundle}})
+	}
+	data, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	if _, err := configs.Patch(ctx, WebhookConfig, types.JSONPatchType, data, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("point the webhook to %s: %w", url, err)
+	}
+	return nil
+}
+
+// WebhookAddress is where the webhook of the first replica listens.
+func (p *Product) WebhookAddress() string { return loopback + ":" + strconv.Itoa(p.port) }
+
+// Autoscaler is one running replica.
+type Autoscaler struct {
+	*cluster.Process
+	metrics string
+}
+
+// Start runs a replica and returns when it is ready. Only the first replica's webhook is called; args are more flags, which win.
+func (p *Product) Start(ctx context.Context, name string, args ...string) (*Autoscaler, error) {
+	metrics, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	health, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	probe := fmt.Sprintf("http://%s:%d/readyz", loopback, health)
+	a := &Autoscaler{metrics: fmt.Sprintf("http://%s:%d/metrics", loopback, metrics)}
+	a.Process = cluster.NewProcess(cluster.Command{
+		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"),
+		Args: append([]string{
+			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace,
+			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(p.port),
+			fmt.Sprintf("--metrics-bind-address=%s:%d", loopback, metrics), fmt.Sprintf("--health-probe-bind-address=%s:%d", loopback, health),
+		}, args...),
+		Ready: func(ctx context.Context) error {
+			_, err := get(ctx, probe)
+			return err
+		},
+	})
+	return a, a.Process.Start(ctx)
+}
+
+// Metrics returns the text of the metrics endpoint.
+func (a *Autoscaler) Metrics(ctx context.Context) (string, error) { return get(ctx, a.metrics) }
+
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(response.Body); err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("GET %s: %s: %s", url, response.Status, body.String())
+	}
+	return body.String(), nil
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", loopback+":0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}

@@ -1,0 +1,15 @@
+// Package builtin is the list of the sources that the autoscaler ships with: one line each. It knows them all, so that nobody else has to; it owns nothing.
+package builtin
+
+import (
+	"autoscale.io/scalers"
+	"autoscale.io/scalers/redisstreams"
+)
+
+// Registry returns a new registry of all sources. With a zero Env it can decode triggers but not open them, which is all that admission and
+// documentation need.
+func Registry(env scalers.Env) (*scalers.Registry, error) {
+	return scalers.NewRegistry(
+		redisstreams.Definition(env),
+	)
+}

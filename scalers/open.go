@@ -1,0 +1,123 @@
+package scalers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"autoscale.io/annotations"
+	"autoscale.io/annotations/schema"
+	"autoscale.io/scalers/pool"
+)
+
+// Source is an opened trigger: a scaler in its wrappers.
+type Source struct {
+	// Common holds the trigger's common parameters, references resolved.
+	annotations.Common
+
+	scaler  Scaler
+	guard   *guard
+	secrets []string
+	// identity hashes what the references said, so that a change is noticed.
+	identity [sha256.Size]byte
+}
+
+// Open resolves the references of a trigger and opens its scaler. The error names the parameter and the place, and quotes no secret.
+func (r *Registry) Open(ctx context.Context, host Host, trigger annotations.Trigger, refs References) (*Source, error) {
+	resolved, err := Resolve(ctx, trigger, refs)
+	if err != nil {
+		return nil, err
+	}
+	return r.OpenResolved(host, trigger, resolved)
+}
+
+// Resolved are the texts behind a trigger's references, by parameter.
+type Resolved map[string]string
+
+// Resolve reads every reference of a trigger.
+func Resolve(ctx context.Context, trigger annotations.Trigger, refs References) (Resolved, error) {
+	resolved := Resolved{}
+	var errs []error
+	for _, path := range trigger.Refs.Paths() {
+		text, err := refs.Resolve(ctx, trigger.Refs[path])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", path, err))
+			continue
+		}
+		resolved[path] = text
+	}
+	return resolved, errors.Join(errs...)
+}
+
+func (r Resolved) identity(trigger annotations.Trigger) [sha256.Size]byte {
+	parts := make([]string, 0, 2*len(r))
+	for _, path := range trigger.Refs.Paths() {
+		parts = append(parts, path, r[path])
+	}
+	return pool.Key(parts...)
+}
+
+// OpenResolved opens a trigger with what its references said.
+func (r *Registry) OpenResolved(host Host, trigger annotations.Trigger, resolved Resolved) (*Source, error) {
+	definition, ok := r.defs[trigger.Type]
+	if !ok {
+		return nil, fmt.Errorf("unknown type %q", trigger.Type)
+	}
+	values := trigger.Given.Clone()
+	source := &Source{identity: resolved.identity(trigger)}
+	for path, text := range resolved {
+		values[path] = schema.Value{Text: text}
+	}
+	params, problems := definition.Decode(&source.Common, values, nil)
+	if len(problems) > 0 {
+		return nil, problemsError(problems, trigger.Refs)
+	}
+	source.secrets = secretsOf(definition.Params, values, trigger.Refs)
+	host.Trigger = source.Common
+	scaler, err := definition.open(host, params)
+	if err != nil {
+		return nil, errors.New(redact(err.Error(), source.secrets))
+	}
+	source.scaler = scaler
+	source.guard = &guard{scaler: scaler}
+	return source, nil
+}
+
+// problemsError joins problems; one with a referenced value says only what was wanted, since the value may be a secret whatever the parameter.
+func problemsError(problems []schema.Problem, refs schema.Refs) error {
+	texts := make([]string, 0, len(problems))
+	for _, p := range problems {
+		if ref, indirect := refs[p.Param]; indirect {
+			_, want, _ := strings.Cut(p.Text, "want ")
+			p.Text = fmt.Sprintf("%s holds a value that does not fit; want %s", ref, want)
+		}
+		texts = append(texts, p.String())
+	}
+	return errors.New(strings.Join(texts, "; "))
+}
+
+// SameReferences says whether the references still say what the source was opened with.
+func (s *Source) SameReferences(trigger annotations.Trigger, resolved Resolved) bool {
+	return resolved.identity(trigger) == s.identity
+}
+
+// Read reads the scaler once. It returns by the deadline of ctx whatever the scaler does, recovers a panic, and returns an error that quotes no
+// secret for everything that is not a finite number ≥ 0.
+func (s *Source) Read(ctx context.Context) (Reading, error) {
+	reading, err := s.guard.read(ctx)
+	if err != nil {
+		return Reading{}, errors.New(redact(err.Error(), s.secrets))
+	}
+	return reading, nil
+}
+
+// Close closes the scaler when it can be closed.
+func (s *Source) Close() error {
+	if closer, ok := s.scaler.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}

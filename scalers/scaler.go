@@ -1,0 +1,46 @@
+package scalers
+
+import (
+	"context"
+	"net"
+
+	"autoscale.io/annotations"
+	"autoscale.io/annotations/schema"
+)
+
+// Reading is what one read of a source found.
+type Reading struct {
+	// Value is the amount of work, finite and ≥ 0, in the unit of the trigger's target.
+	Value float64
+	// Busy says that work is in progress that Value does not count, so the workload must not go to zero.
+	Busy bool
+	// Note is a sentence for people about how the value came about, such as "the stream does not exist"; usually empty. It holds no secret and stays the same
+	// while its cause does.
+	Note string
+}
+
+// Scaler reads one source. It may also implement io.Closer, which is called once when the trigger is edited or goes.
+type Scaler interface {
+	// Read asks the source once, within the deadline of ctx. Every failure is an error, which the host takes for UNKNOWN; 0 is only
+	// returned when the source has positively said that there is nothing. Calls of one scaler do not overlap.
+	Read(ctx context.Context) (Reading, error)
+}
+
+// Host is what a scaler may know of the workload that it reads for.
+type Host struct {
+	// Namespace of the workload; a host name without a dot is a Service in it.
+	Namespace string
+	// Trigger holds the common parameters.
+	Trigger annotations.Common
+	// MaxReplicas is the ceiling; counting beyond what it can need is wasted.
+	MaxReplicas int32
+}
+
+// DialContext opens a connection. It is the only way for a scaler to reach the network.
+type DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+// References reads the places that a workload's annotations name.
+type References interface {
+	// Resolve returns the text kept there. A place that does not exist, may not be read or is empty is an error that names it.
+	Resolve(ctx context.Context, ref schema.Ref) (string, error)
+}

@@ -1,0 +1,115 @@
+// Package board keeps the latest decision of every workload in memory and tells one listener when a workload needs attention.
+//
+// It is the only meeting point of those who decide (package poll) and those who write (package controller): neither calls the other. It holds no
+// history, makes no decision and does no I/O.
+package board
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"autoscale.io/scaling/decide"
+)
+
+// Key identifies a workload.
+type Key struct {
+	Resource  schema.GroupVersionResource
+	Namespace string
+	Name      string
+}
+
+// String is "deployments.apps NAMESPACE/NAME".
+func (k Key) String() string {
+	return k.Resource.GroupResource().String() + " " + k.Namespace + "/" + k.Name
+}
+
+// Trigger is the latest state of one trigger, for reports.
+type Trigger struct {
+	Name   string
+	Type   string
+	Target float64
+	// Known is false when the last read failed; Error then says why and Since when that began.
+	Known bool
+	Value float64
+	Note  string
+	Error string
+	Since time.Time
+}
+
+// Entry is the latest decision of one workload. It is never changed once it is on the board.
+type Entry struct {
+	Replicas int32
+	// From is the count that the decision was made for.
+	From    int32
+	Reason  decide.Reason
+	Message string
+	Active  bool
+	// Paused says that a pause is in effect, whatever the Reason.
+	Paused   bool
+	Triggers []Trigger
+	// At is when the decision was made.
+	At time.Time
+}
+
+// Board is safe for concurrent use.
+type Board struct {
+	changed func(Key)
+
+	mu      sync.RWMutex
+	entries map[Key]*Entry
+}
+
+// New returns an empty board. changed is called, without any lock held, after each Put that a writer or a reader of events would want to know
+// of; it must not block.
+func New(changed func(Key)) *Board {
+	return &Board{changed: changed, entries: map[Key]*Entry{}}
+}
+
+// Put replaces the entry of a workload. A new value or time alone is no change worth a call.
+func (b *Board) Put(key Key, entry *Entry) {
+	b.mu.Lock()
+	before := b.entries[key]
+	b.entries[key] = entry
+	b.mu.Unlock()
+	if before == nil || entry.differs(before) {
+		b.changed(key)
+	}
+}
+
+// Get returns the entry of a workload, or nil.
+func (b *Board) Get(key Key) *Entry {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.entries[key]
+}
+
+// Delete forgets a workload.
+func (b *Board) Delete(key Key) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.entries, key)
+}
+
+// All calls visit for every workload, in no order, without a lock held.
+func (b *Board) All(visit func(Key, *Entry)) {
+	b.mu.RLock()
+	keys := make([]Key, 0, len(b.entries))
+	entries := make([]*Entry, 0, len(b.entries))
+	for key, entry := range b.entries {
+		keys, entries = append(keys, key), append(entries, entry)
+	}
+	b.mu.RUnlock()
+	for i := range keys {
+		visit(keys[i], entries[i])
+	}
+}
+
+func (e *Entry) differs(o *Entry) bool {
+	return e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused ||
+		!slices.EqualFunc(e.Triggers, o.Triggers, func(a, b Trigger) bool {
+			return a.Name == b.Name && a.Known == b.Known && a.Note == b.Note && a.Error == b.Error
+		})
+}

@@ -1,0 +1,142 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+	crcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/poll"
+	"autoscale.io/scaling/report"
+	"autoscale.io/scaling/target"
+)
+
+// Options are what a Controller works with. Fields without a default must be set.
+type Options struct {
+	Log       logr.Logger
+	Kube      kubernetes.Interface
+	Target    *target.Client
+	Mapper    meta.RESTMapper
+	Types     annotations.Types
+	Poller    *poll.Poller
+	Board     *board.Board
+	Events    report.Events
+	Metrics   *report.Metrics
+	Kinds     []Kind
+	Namespace string // of the leases
+	// Identity is this process among those that share the leases; unique.
+	Identity string
+	// Class is the install's class; workloads of other classes are left alone. Defaults to none.
+	Class string
+	// SweepInterval is the time between two sweeps. Defaults to 3 minutes.
+	SweepInterval time.Duration
+	// Lease times a bucket's lease. Defaults to DefaultLease.
+	Lease LeaseTimes
+	// Workers is the number of workloads reconciled at a time. Defaults to 16.
+	Workers int
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) setDefaults() {
+	if o.SweepInterval == 0 {
+		o.SweepInterval = 3 * time.Minute
+	}
+	if o.Lease == (LeaseTimes{}) {
+		o.Lease = DefaultLease
+	}
+	if o.Workers == 0 {
+		o.Workers = 16
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Controller is the loop of one process.
+type Controller struct {
+	Options
+
+	queue priorityqueue.PriorityQueue[board.Key]
+	ready chan struct{}
+	// swept asks for a sweep soon.
+	sweepSoon chan struct{}
+
+	mu      sync.Mutex
+	tracked map[board.Key]*workload
+	// owned holds the context of each bucket that this process leads, by the label's value; it ends with the lease.
+	owned map[string]context.Context
+}
+
+// New returns a Controller. It does nothing before Run.
+func New(o Options) *Controller {
+	o.setDefaults()
+	return &Controller{
+		Options: o, ready: make(chan struct{}), sweepSoon: make(chan struct{}, 1),
+		tracked: map[board.Key]*workload{}, owned: map[string]context.Context{},
+	}
+}
+
+// Priorities in the queue: a waiting workload that must grow goes before everything else.
+const (
+	priorityScaleOut = 100
+	priorityNormal   = 0
+)
+
+// Changed is the board's listener: it queues the workload, one that must grow before the others.
+func (c *Controller) Changed(key board.Key) {
+	select {
+	case <-c.ready:
+	default:
+		return // not running yet; the first reconcile looks at the board anyway
+	}
+	priority := priorityNormal
+	if entry := c.Board.Get(key); entry != nil && entry.Replicas > entry.From {
+		priority = priorityScaleOut
+	}
+	c.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
+}
+
+// Run works until ctx ends, and returns when every lease has been handed back.
+func (c *Controller) Run(ctx context.Context) error {
+	loop, err := crcontroller.NewTypedUnmanaged("workload", crcontroller.TypedOptions[board.Key]{
+		Reconciler:              c,
+		MaxConcurrentReconciles: c.Workers,
+		LogConstructor: func(key *board.Key) logr.Logger {
+			if key == nil {
+				return c.Log
+			}
+			return c.Log.WithValues("workload", key.String())
+		},
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[board.Key]) workqueue.TypedRateLimitingInterface[board.Key] {
+			c.queue = priorityqueue.New(name, func(o *priorityqueue.Opts[board.Key]) { o.RateLimiter, o.Log = limiter, c.Log })
+			return c.queue
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("set up the loop: %w", err)
+	}
+	started := source.TypedFunc[board.Key](func(context.Context, workqueue.TypedRateLimitingInterface[board.Key]) error {
+		close(c.ready)
+		return nil
+	})
+	if err := loop.Watch(started); err != nil {
+		return fmt.Errorf("set up the loop: %w", err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() { c.leadBuckets(ctx) })
+	work.Go(func() { c.sweep(ctx) })
+	err = loop.Start(ctx)
+	work.Wait()
+	return err
+}

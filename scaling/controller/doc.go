@@ -1,0 +1,10 @@
+// Package controller is the loop and the only writer. It watches the metadata of managed workloads, keeps the poller in step with their
+// annotations, and brings the count of each workload to what the board says.
+//
+//	metadata watch ─ Decode ─▶ poll.Upsert … decide … board ─▶ Reconcile: live count differs? ─▶ /scale ─▶ event, status
+//
+// Workloads are sharded over a fixed number of buckets; each bucket is a Lease, and only its holder watches, polls and writes the bucket's
+// workloads. A paged sweep finds what the webhook has missed.
+//
+// It owns leases, informers, adoption, the mark of a zero, and the order of writes. It never reads a metric and never makes a decision.
+package controller

@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/poll"
+	"autoscale.io/scaling/target"
+)
+
+// callTimeout bounds the API calls of one reconcile.
+const callTimeout = 10 * time.Second
+
+// Reconcile brings one workload in step. The steps are in the order of their importance: what to poll, what the count is, what it should be,
+// and only then what people are told.
+func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Result, error) {
+	w, object, lease := c.lookup(key)
+	if w == nil || lease == nil || lease.Err() != nil {
+		return reconcile.Result{}, nil
+	}
+	// Writes end with the lease, so that a process that lost it cannot write any more.
+	ctx, cancel := context.WithTimeout(lease, callTimeout)
+	defer cancel()
+	result, err := c.reconcile(ctx, key, w, object)
+	var changed *target.ChangedError
+	switch {
+	case err == nil:
+		return result, nil
+	case target.IsGone(err):
+		c.Poller.Remove(key)
+		return reconcile.Result{}, nil
+	case errors.As(err, &changed):
+		c.learn(key, w, changed.Live)
+		return reconcile.Result{}, nil
+	case lease.Err() != nil:
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+	if object.DeletionTimestamp != nil || c.foreign(object) {
+		c.Poller.Remove(key)
+		return reconcile.Result{}, nil
+	}
+	if !annotations.Configured(object.Annotations) {
+		return reconcile.Result{}, c.release(ctx, key, w, object)
+	}
+	if err := c.observe(ctx, key, w, object); err != nil {
+		return reconcile.Result{}, err
+	}
+	object, err := c.ensureState(ctx, key, w, object)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	c.configure(key, w, object)
+	if len(w.decoded.Faults) > 0 {
+		return c.reportFaults(ctx, key, w, object)
+	}
+	c.Poller.Observe(key, w.live.Replicas, zeroIsOurs(object))
+	entry := c.Board.Get(key)
+	if entry == nil {
+		return reconcile.Result{}, nil // not read yet
+	}
+	if object, err = c.apply(ctx, key, w, object, entry); err != nil {
+		return reconcile.Result{}, err
+	}
+	return c.tell(ctx, key, w, object)
+}
+
+// foreign says whether an object is not ours to manage although it is labelled: a child that inherited the annotations of its owner.
+func (c *Controller) foreign(object *metav1.PartialObjectMetadata) bool {
+	owner := metav1.GetControllerOf(object)
+	return owner != nil && c.scalable(owner)
+}
+
+func (c *Controller) scalable(owner *metav1.OwnerReference) bool {
+	for _, kind := range c.Kinds {
+		if owner.Kind == kind.Kind && annotations.GroupOf(owner.APIVersion) == kind.Group {
+			return true
+		}
+	}
+	return annotations.ScalableOwner(owner.APIVersion, owner.Kind)
+}
+
+// observe reads the live count when the object may have another one than the last that was read or written.
+func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
+	switch {
+	case w.live.UID != object.UID:
+	case w.generation == object.Generation:
+		return nil
+	case w.live.ResourceVersion == object.ResourceVersion:
+		w.generation = object.Generation // the event of our own write
+		return nil
+	}
+	live, err := c.Target.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	w.live, w.generation = live, object.Generation
+	return nil
+}
+
+// learn takes in a count that turned up during a write, so that the decision is made anew for it.
+func (c *Controller) learn(key board.Key, w *workload, live target.Scale) {
+	w.live = live
+	if _, object, _ := c.lookup(key); object != nil && live.UID == object.UID {
+		c.Poller.Observe(key, live.Replicas, zeroIsOurs(object))
+	}
+}
+
+func zeroIsOurs(object *metav1.PartialObjectMetadata) bool {
+	state, _ := annotations.ReadState(object.Annotations, object.UID)
+	return state.Zero
+}
+
+// ensureState writes a state where there is none that can be believed: the workload then counts as adopted now.
+func (c *Controller) ensureState(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (*metav1.PartialObjectMetadata, error) {
+	if _, ok := annotations.ReadState(object.Annotations, object.UID); ok {
+		return object, nil
+	}
+	return c.writeState(ctx, key, w, c.freshState(w.live))
+}
+
+func (c *Controller) freshState(live target.Scale) annotations.State {
+	replicas := live.Replicas
+	return annotations.State{UID: live.UID, Replicas: &replicas, Adopted: c.Now(), Zero: replicas == 0}
+}
+
+func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload, state annotations.State) (*metav1.PartialObjectMetadata, error) {
+	text := state.String()
+	written, err := c.Target.Annotate(ctx, key, target.Metadata{UID: w.object.UID, Annotations: map[string]*string{annotations.StateKey: &text}})
+	if err != nil {
+		return nil, err
+	}
+	return c.adoptWritten(w, written), nil
+}
+
+// configure decodes the annotations when they changed and tells the poller.
+func (c *Controller) configure(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
+	from := configured(object)
+	if w.decodedFrom != nil && w.decodedUID == object.UID && maps.Equal(from, w.decodedFrom) && (len(w.decoded.Faults) > 0 || c.Poller.Polling(key)) {
+		return
+	}
+	w.decoded, w.decodedFrom, w.decodedUID = annotations.Decode(from, c.Types), from, object.UID
+	if len(w.decoded.Faults) > 0 || w.decoded.Workload.Class != c.Class {
+		c.Poller.Remove(key)
+		return
+	}
+	state, _ := annotations.ReadState(object.Annotations, object.UID)
+	adopted := state.Adopted
+	if adopted.IsZero() {
+		adopted = object.CreationTimestamp.Time
+	}
+	// Both times are cut to the second; rounding up keeps the cooldown whole.
+	c.Poller.Upsert(key, poll.Spec{UID: object.UID, Workload: w.decoded.Workload, Adopted: adopted.Add(time.Second)})
+}

@@ -1,0 +1,107 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/pager"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/target"
+)
+
+// sweepSettle lets the buckets that are won one after the other at start-up share one sweep.
+const sweepSettle = 300 * time.Millisecond
+
+// sweep looks for what the webhook has missed, soon after buckets were won and every SweepInterval.
+func (c *Controller) sweep(ctx context.Context) {
+	ticker := time.NewTicker(c.SweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-c.sweepSoon:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(sweepSettle):
+			}
+		}
+		for _, kind := range c.Kinds {
+			if err := c.sweepKind(ctx, kind); err != nil && ctx.Err() == nil {
+				c.Log.Info("a sweep failed and is tried again later", "kind", kind.String(), "error", err.Error())
+			}
+		}
+	}
+}
+
+// sweepPage bounds what a sweep holds in memory at a time.
+const sweepPage = 500
+
+func (c *Controller) sweepKind(ctx context.Context, kind Kind) error {
+	pages := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		return c.Target.Metadata.Resource(kind.Resource).List(ctx, o)
+	})
+	pages.PageSize = sweepPage
+	return pages.EachListItem(ctx, metav1.ListOptions{}, func(object runtime.Object) error {
+		m, ok := object.(*metav1.PartialObjectMetadata)
+		if !ok || !c.missed(kind, m) {
+			return nil
+		}
+		if err := c.adopt(ctx, kind, m); err != nil && !target.IsGone(err) {
+			c.Log.Info("an adoption failed and is tried again at the next sweep", "workload", kind.key(m).String(), "error", err.Error())
+		}
+		return nil
+	})
+}
+
+// missed says whether an object asks for management by this install, in a bucket of this process, and does not carry the right label.
+func (c *Controller) missed(kind Kind, m *metav1.PartialObjectMetadata) bool {
+	if !annotations.Configured(m.Annotations) || m.DeletionTimestamp != nil || c.foreign(m) {
+		return false
+	}
+	if m.Annotations[annotations.Prefix+"class"] != c.Class {
+		return false
+	}
+	label := c.labelOf(kind, m)
+	if m.Labels[annotations.Bucket] == label {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owned[label] != nil
+}
+
+func (c *Controller) labelOf(kind Kind, m *metav1.PartialObjectMetadata) string {
+	return c.bucketLabel(annotations.BucketOf(kind.Group, kind.Kind, m.Namespace, m.Name))
+}
+
+// adopt stamps the label, and a state unless there is one that can be believed. The informer of the bucket then sees the object.
+func (c *Controller) adopt(ctx context.Context, kind Kind, m *metav1.PartialObjectMetadata) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	key := board.Key{Resource: kind.Resource, Namespace: m.Namespace, Name: m.Name}
+	label := c.labelOf(kind, m)
+	change := target.Metadata{UID: m.UID, ResourceVersion: m.ResourceVersion, Labels: map[string]*string{annotations.Bucket: &label}}
+	live, err := c.Target.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	if _, ok := annotations.ReadState(m.Annotations, m.UID); !ok {
+		text := c.freshState(live).String()
+		change.Annotations = map[string]*string{annotations.StateKey: &text}
+	}
+	if _, err := c.Target.Annotate(ctx, key, change); err != nil {
+		return err
+	}
+	c.Metrics.Adoptions.Inc()
+	m.SetGroupVersionKind(kind.GroupVersionKind)
+	c.Events.Adopted(m, live.Replicas)
+	return nil
+}

@@ -1,0 +1,89 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/report"
+	"autoscale.io/scaling/target"
+)
+
+// statusPause is the least time between two writes of a workload's status, so that a source that comes and goes costs few writes.
+const statusPause = 10 * time.Second
+
+// tell reports what changed since the last time: events about triggers, and the conditions.
+func (c *Controller) tell(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+	entry := c.Board.Get(key)
+	if entry == nil {
+		return reconcile.Result{}, nil
+	}
+	w.reported.faults = ""
+	c.tellTriggers(w, object, entry)
+	return c.writeStatus(ctx, key, w, report.FromEntry(entry))
+}
+
+func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+	seen := make(map[string]triggerSeen, len(entry.Triggers))
+	for _, t := range entry.Triggers {
+		before, met := w.reported.triggers[t.Name]
+		now := triggerSeen{t.Known, withoutNumbers(t.Error + t.Note)}
+		seen[t.Name] = now
+		switch {
+		case met && now == before:
+		case !t.Known:
+			c.Events.TriggerUnknown(object, t)
+		case met && !before.known:
+			c.Events.TriggerRecovered(object, t)
+		case t.Note != "":
+			c.Events.TriggerNote(object, t)
+		}
+	}
+	w.reported.triggers = seen
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// withoutNumbers makes two errors equal that differ only in a port or a count.
+func withoutNumbers(text string) string { return digits.ReplaceAllString(text, "#") }
+
+func (c *Controller) tellDryRun(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+	now := fmt.Sprintf("%d %d", entry.From, entry.Replicas)
+	if entry.From != entry.Replicas && w.reported.dryRun != now {
+		c.Events.WouldScale(object, entry)
+	}
+	w.reported.dryRun = now
+}
+
+func (c *Controller) reportFaults(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+	if text := w.decoded.Faults.Error(); text != w.reported.faults {
+		c.Events.InvalidAnnotations(object, w.decoded.Faults)
+		w.reported.faults = text
+	}
+	return c.writeStatus(ctx, key, w, report.FromFaults(w.decoded.Faults))
+}
+
+// writeStatus writes the conditions when one of them changed, but not more often than once in statusPause.
+func (c *Controller) writeStatus(ctx context.Context, key board.Key, w *workload, conditions report.Conditions) (reconcile.Result, error) {
+	_, object, _ := c.lookup(key)
+	if object == nil || report.Parse(object.Annotations[annotations.StatusKey]).Same(conditions) {
+		return reconcile.Result{}, nil
+	}
+	if wait := w.reported.statusAt.Add(statusPause).Sub(c.Now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	text := conditions.String()
+	written, err := c.Target.Annotate(ctx, key, target.Metadata{UID: object.UID, Annotations: map[string]*string{annotations.StatusKey: &text}})
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	w.reported.statusAt = c.Now()
+	c.adoptWritten(w, written)
+	return reconcile.Result{}, nil
+}

@@ -1,0 +1,157 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+)
+
+// Kind is a scalable kind that this install manages.
+type Kind struct {
+	schema.GroupVersionKind
+	Resource schema.GroupVersionResource
+}
+
+// ParseKind finds a kind by its resource, such as "deployments.apps" or "rollouts.v1alpha1.argoproj.io".
+func ParseKind(text string, mapper meta.RESTMapper) (Kind, error) {
+	full, partial := schema.ParseResourceArg(text)
+	wanted := partial.WithVersion("")
+	if full != nil {
+		if _, err := mapper.ResourceFor(*full); err == nil {
+			wanted = *full
+		}
+	}
+	resource, err := mapper.ResourceFor(wanted)
+	if err != nil {
+		return Kind{}, fmt.Errorf("kind %q: the API server does not serve it; want RESOURCE.GROUP such as deployments.apps: %w", text, err)
+	}
+	kind, err := mapper.KindFor(resource)
+	if err != nil {
+		return Kind{}, fmt.Errorf("kind %q: %w", text, err)
+	}
+	return Kind{kind, resource}, nil
+}
+
+func (k Kind) key(object metav1.Object) board.Key {
+	return board.Key{Resource: k.Resource, Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// watchBucket runs the bucket's informers until ctx ends.
+func (c *Controller) watchBucket(ctx context.Context, label string) {
+	var informers sync.WaitGroup
+	for _, kind := range c.Kinds {
+		informer := metadatainformer.NewFilteredMetadataInformer(c.Target.Metadata, kind.Resource, metav1.NamespaceAll, 0, cache.Indexers{},
+			func(o *metav1.ListOptions) { o.LabelSelector = annotations.Bucket + "=" + label }).Informer()
+		if err := c.wire(ctx, informer, kind, label); err != nil {
+			c.Log.Error(err, "cannot watch", "kind", kind.String())
+			continue
+		}
+		informers.Go(func() { informer.RunWithContext(ctx) })
+	}
+	informers.Wait()
+}
+
+func (c *Controller) wire(ctx context.Context, informer cache.SharedIndexInformer, kind Kind, label string) error {
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { c.see(ctx, kind, label, object) },
+		UpdateFunc: func(_, object any) { c.see(ctx, kind, label, object) },
+		DeleteFunc: func(object any) { c.unsee(kind, object) },
+	})
+	return errors.Join(err, informer.SetTransform(kind.slim), informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		c.Log.Info("a watch failed and is tried again", "kind", kind.String(), "bucket", label, "error", err.Error())
+		cache.DefaultWatchErrorHandler(ctx, r, err)
+	}))
+}
+
+// slim drops what the loop never looks at, which is most of an object's metadata, and names the kind, which events need.
+func (k Kind) slim(object any) (any, error) {
+	m, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	m.ManagedFields, m.Finalizers, m.SelfLink = nil, nil, ""
+	m.Labels = ours(m.Labels)
+	m.Annotations = ours(m.Annotations)
+	m.SetGroupVersionKind(k.GroupVersionKind)
+	return m, nil
+}
+
+func ours(all map[string]string) map[string]string {
+	kept := map[string]string{}
+	for key, value := range all {
+		if strings.HasPrefix(key, annotations.Prefix) {
+			kept[key] = value
+		}
+	}
+	return kept
+}
+
+// see takes in the newest metadata of a workload and queues it.
+func (c *Controller) see(ctx context.Context, kind Kind, label string, object any) {
+	m, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok || ctx.Err() != nil {
+		return
+	}
+	key := kind.key(m)
+	c.mu.Lock()
+	w := c.tracked[key]
+	if w == nil {
+		w = &workload{kind: kind}
+		c.tracked[key] = w
+	}
+	w.bucket = label
+	if w.object == nil || w.object.UID != m.UID || newer(m, w.object) {
+		w.object = m
+	}
+	c.mu.Unlock()
+	c.queue.Add(key)
+}
+
+// unsee forgets a workload that was deleted or left the bucket.
+func (c *Controller) unsee(kind Kind, object any) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	if m, ok := object.(*metav1.PartialObjectMetadata); ok {
+		c.forget(kind.key(m))
+	}
+}
+
+func (c *Controller) forget(key board.Key) {
+	c.mu.Lock()
+	delete(c.tracked, key)
+	c.mu.Unlock()
+	c.Poller.Remove(key)
+}
+
+func (c *Controller) forgetBucket(label string) {
+	c.mu.Lock()
+	var keys []board.Key
+	for key, w := range c.tracked {
+		if w.bucket == label {
+			keys = append(keys, key)
+		}
+	}
+	c.mu.Unlock()
+	for _, key := range keys {
+		c.forget(key)
+	}
+}
+
+// newer compares resource versions; the event of a write may come after the write's own answer.
+func newer(a, b *metav1.PartialObjectMetadata) bool {
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err != nil || order > 0
+}

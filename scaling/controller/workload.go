@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/target"
+)
+
+// workload is what the loop remembers of one managed object.
+type workload struct {
+	kind Kind
+	// bucket and object are guarded by Controller.mu; object is replaced, never changed.
+	bucket string
+	object *metav1.PartialObjectMetadata
+
+	// The rest belongs to the one reconcile that may run for this key.
+
+	// decoded is what the annotations of the object asked for when they were last looked at.
+	decoded     annotations.Result
+	decodedFrom map[string]string
+	decodedUID  types.UID
+
+	// live is the count as last read or written, at a generation of the object.
+	live       target.Scale
+	generation int64
+
+	reported reported
+}
+
+// reported is what events and status have already told.
+type reported struct {
+	triggers map[string]triggerSeen
+	faults   string
+	dryRun   string
+	statusAt time.Time
+}
+
+type triggerSeen struct {
+	known bool
+	// said is the error or note, without the numbers that change from read to read.
+	said string
+}
+
+// lookup returns a workload, its newest metadata, and the context within which this process may write for it; nil when it may not.
+func (c *Controller) lookup(key board.Key) (*workload, *metav1.PartialObjectMetadata, context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.tracked[key]
+	if w == nil {
+		return nil, nil, nil
+	}
+	return w, w.object, c.owned[w.bucket]
+}
+
+// adoptWritten takes the answer of an own write for the newest metadata, since the event about it comes later.
+func (c *Controller) adoptWritten(w *workload, written *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	_, _ = w.kind.slim(written) // it changes its argument and fails for none of this type
+	m := written
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.object.UID == m.UID && newer(m, w.object) {
+		// A change of metadata alone moves the generation of a Deployment by one and leaves the count as it is.
+		if m.Generation <= w.generation+1 && w.generation == w.object.Generation {
+			w.generation = m.Generation
+		}
+		w.object = m
+	}
+	return w.object
+}
+
+// configured are the annotations that Decode looks at.
+func configured(m *metav1.PartialObjectMetadata) map[string]string {
+	kept := maps.Clone(m.Annotations)
+	delete(kept, annotations.StateKey)
+	delete(kept, annotations.StatusKey)
+	return kept
+}

@@ -1,0 +1,115 @@
+package poll
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scalers"
+	"autoscale.io/scaling/board"
+)
+
+// Deps are what a Poller works with. Every field must be set.
+type Deps struct {
+	Registry *scalers.Registry
+	Board    *board.Board
+	// References reads what the annotations of a workload refer to; container is the one whose environment is meant, empty for the first.
+	References func(key board.Key, container string) scalers.References
+	Log        logr.Logger
+	Now        func() time.Time
+}
+
+// Spec is what is to be polled.
+type Spec struct {
+	UID      types.UID
+	Workload annotations.Workload
+	// Adopted is when management began; the zero time means long ago.
+	Adopted time.Time
+}
+
+// Poller polls workloads until they are removed. It is safe for concurrent use.
+type Poller struct {
+	deps Deps
+
+	mu        sync.Mutex
+	ctx       context.Context
+	workloads map[board.Key]*workload
+	running   sync.WaitGroup
+}
+
+// New returns a Poller whose reads end with ctx.
+func New(ctx context.Context, deps Deps) *Poller {
+	return &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}}
+}
+
+// Upsert starts to poll a workload, or changes how it is polled. Triggers that did not change keep their source and reading; a changed
+// decision-relevant setting starts the decision's memory anew, which never lowers a count.
+func (p *Poller) Upsert(key board.Key, spec Spec) {
+	p.mu.Lock()
+	w, ok := p.workloads[key]
+	if ok && w.uid != spec.UID {
+		delete(p.workloads, key)
+		p.mu.Unlock()
+		p.end(w)
+		p.mu.Lock()
+		ok = false
+	}
+	if !ok {
+		w = newWorkload(p, key, spec.UID)
+		p.workloads[key] = w
+	}
+	crowd := len(p.workloads)
+	p.mu.Unlock()
+	w.configure(spec, crowd)
+}
+
+// Observe tells the count that the workload has now, and whether a zero is one that the autoscaler may end. A decision for another count is
+// made anew at once, from the latest readings.
+func (p *Poller) Observe(key board.Key, current int32, zeroIsOurs bool) {
+	p.mu.Lock()
+	w := p.workloads[key]
+	p.mu.Unlock()
+	if w != nil {
+		w.observe(current, zeroIsOurs)
+	}
+}
+
+// Polling says whether a workload is polled.
+func (p *Poller) Polling(key board.Key) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.workloads[key] != nil
+}
+
+// Remove ends the polling of a workload, closes what was opened for it and takes it off the board.
+func (p *Poller) Remove(key board.Key) {
+	p.mu.Lock()
+	w := p.workloads[key]
+	delete(p.workloads, key)
+	p.mu.Unlock()
+	if w != nil {
+		p.end(w)
+	}
+}
+
+func (p *Poller) end(w *workload) {
+	w.end()
+	p.deps.Board.Delete(w.key)
+}
+
+// Close ends all polling and waits for reads that are under way; they end by their deadlines.
+func (p *Poller) Close() {
+	p.mu.Lock()
+	keys := slices.Collect(maps.Keys(p.workloads))
+	p.mu.Unlock()
+	for _, key := range keys {
+		p.Remove(key)
+	}
+	p.running.Wait()
+}

@@ -1,0 +1,132 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scalers"
+)
+
+// reopenAfter is how old a source opened with references may grow before the references are read again, so that a rotated secret whose
+// old value still works is used in the end.
+const reopenAfter = 10 * time.Minute
+
+// trigger is one trigger of one workload: its source, and the latest reading. Only one goroutine at a time works on it (workload.polling).
+type trigger struct {
+	spec     annotations.Trigger
+	interval time.Duration
+	due      time.Time
+
+	source *scalers.Source
+	// checked is when the references were last read; suspect asks to read them before the next use.
+	checked time.Time
+	suspect bool
+
+	reading scalers.Reading
+	err     error
+	// since is when the present run of errors began.
+	since time.Time
+	// read is false until the first read came back.
+	read bool
+}
+
+// timeout is the deadline of one read: shorter than the interval, so that reads never queue up.
+func (t *trigger) timeout() time.Duration {
+	const usual = 3 * time.Second
+	limit := t.interval * 4 / 5
+	if t.spec.Timeout > 0 {
+		return min(t.spec.Timeout, limit)
+	}
+	return min(usual, limit)
+}
+
+// refresh reads the source once and keeps the result.
+func (t *trigger) refresh(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout())
+	defer cancel()
+	now := deps.Now()
+	reading, err := t.readOnce(ctx, host, refs, deps)
+	t.read = true
+	if err != nil {
+		if t.err == nil {
+			t.since = now
+		}
+		t.reading, t.err, t.suspect = scalers.Reading{}, err, true
+		return
+	}
+	t.reading, t.err, t.suspect = reading, nil, false
+}
+
+func (t *trigger) readOnce(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) (reading scalers.Reading, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("opening the source panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := t.open(ctx, host, refs, deps); err != nil {
+		return scalers.Reading{}, err
+	}
+	reading, err = t.source.Read(ctx)
+	if err == nil || len(t.spec.Refs) == 0 || ctx.Err() != nil {
+		return reading, err
+	}
+	// A password may just have been rotated: with a changed reference, one more try inside the same deadline.
+	used := t.source
+	t.suspect = true
+	if openErr := t.open(ctx, host, refs, deps); openErr != nil || t.source == used {
+		return reading, err
+	}
+	return t.source.Read(ctx)
+}
+
+// open makes sure that source is there and that its references are not out of date.
+func (t *trigger) open(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) error {
+	stale := len(t.spec.Refs) > 0 && (t.suspect || deps.Now().Sub(t.checked) > reopenAfter)
+	if t.source != nil && !stale {
+		return nil
+	}
+	resolved, err := scalers.Resolve(ctx, t.spec, refs)
+	if err != nil {
+		return err
+	}
+	t.checked, t.suspect = deps.Now(), false
+	if t.source != nil && t.source.SameReferences(t.spec, resolved) {
+		return nil
+	}
+	source, err := deps.Registry.OpenResolved(host, t.spec, resolved)
+	if err != nil {
+		return err
+	}
+	old := t.source
+	t.source = source
+	if old != nil {
+		if err := old.Close(); err != nil {
+			deps.Log.Info("closing a source failed", "trigger", t.spec.Name, "error", err.Error())
+		}
+	}
+	return nil
+}
+
+func (t *trigger) close() error {
+	if t.source == nil {
+		return nil
+	}
+	err := t.source.Close()
+	t.source = nil
+	if err != nil {
+		return fmt.Errorf("trigger %s: %w", t.spec.Name, err)
+	}
+	return nil
+}
+
+func closeAll(triggers []*trigger) error {
+	var errs []error
+	for _, t := range triggers {
+		errs = append(errs, t.close())
+	}
+	return errors.Join(errs...)
+}

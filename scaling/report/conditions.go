@@ -1,0 +1,100 @@
+package report
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
+)
+
+// Condition is one line of the status annotation.
+type Condition struct {
+	Type   string `json:"type"`
+	Status string `json:"status"`
+	// Reason is a CamelCase word from a bounded set.
+	Reason string `json:"reason"`
+	// Message is a sentence for people. It may hold numbers from the time at which the condition changed.
+	Message string `json:"message,omitempty"`
+}
+
+// The types of conditions.
+const (
+	// Ready is False while a fault or an unreadable trigger limits what the autoscaler may do.
+	Ready = "Ready"
+	// Active is False once the workload rests at zero or at its idle count, or was scaled to zero by a person.
+	Active = "Active"
+	// Paused is True while a pause is in effect.
+	Paused = "Paused"
+)
+
+// ReasonInvalidAnnotations is the reason of Ready=False when the annotations cannot be used.
+const ReasonInvalidAnnotations = "InvalidAnnotations"
+
+// Conditions is the content of the status annotation, in the order of types.
+type Conditions []Condition
+
+// FromEntry derives the conditions from a decision.
+func FromEntry(e *board.Entry) Conditions {
+	ready := Condition{Ready, "True", "Reading", "every trigger can be read"}
+	if broken := unreadable(e.Triggers); len(broken) > 0 {
+		ready = Condition{Ready, "False", string(decide.TriggerUnknown), strings.Join(broken, "; ")}
+	}
+	active := Condition{Active, "True", "Working", ""}
+	if e.Reason == decide.Idle || e.Reason == decide.ZeroByUser {
+		active = Condition{Active, "False", string(e.Reason), e.Message}
+	}
+	paused := Condition{Paused, "False", "NotPaused", ""}
+	if e.Paused {
+		paused = Condition{Paused, "True", string(decide.Paused), e.Message}
+	}
+	return Conditions{active, paused, ready}
+}
+
+// FromFaults are the conditions of a workload whose annotations cannot be used.
+func FromFaults(faults annotations.Faults) Conditions {
+	return Conditions{{Ready, "False", ReasonInvalidAnnotations, strings.Join(faults.Texts(), "; ")}}
+}
+
+func unreadable(triggers []board.Trigger) []string {
+	var texts []string
+	for _, t := range triggers {
+		if !t.Known {
+			texts = append(texts, "trigger "+t.Name+": "+firstLine(t.Error))
+		}
+	}
+	return texts
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// Same says whether two sets of conditions differ in nothing but their messages.
+func (c Conditions) Same(o Conditions) bool {
+	return slices.EqualFunc(c, o, func(a, b Condition) bool {
+		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason
+	})
+}
+
+// String is the annotation's text.
+func (c Conditions) String() string {
+	data, err := json.Marshal(map[string]Conditions{"conditions": c})
+	if err != nil {
+		// Only strings are marshalled; this cannot fail.
+		panic(err)
+	}
+	return string(data)
+}
+
+// Parse reads the annotation's text; anything malformed is no conditions.
+func Parse(text string) Conditions {
+	var status struct{ Conditions Conditions }
+	if err := json.Unmarshal([]byte(text), &status); err != nil {
+		return nil
+	}
+	return status.Conditions
+}

@@ -1,0 +1,78 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/board"
+)
+
+// Events records what happens to workloads. Its methods are the whole vocabulary.
+type Events struct {
+	Recorder events.EventRecorder
+}
+
+// maxNote is the API's limit for the note of an event.
+const maxNote = 1024
+
+func (e Events) record(object runtime.Object, kind, reason, action, note string) {
+	if len(note) > maxNote {
+		note = note[:maxNote-len("…")] + "…"
+	}
+	e.Recorder.Eventf(object, nil, kind, reason, action, "%s", note)
+}
+
+// Scaled says that the count was changed.
+func (e Events) Scaled(object runtime.Object, from, to int32, entry *board.Entry) {
+	reason := "ScaledUp"
+	if to < from {
+		reason = "ScaledDown"
+	}
+	e.record(object, corev1.EventTypeNormal, reason, "Scale", fmt.Sprintf("%d → %d replicas: %s", from, to, entry.Message))
+}
+
+// WouldScale says what a dry run would have written.
+func (e Events) WouldScale(object runtime.Object, entry *board.Entry) {
+	e.record(object, corev1.EventTypeNormal, "DryRun", "Decide", fmt.Sprintf("would scale %d → %d replicas: %s", entry.From, entry.Replicas, entry.Message))
+}
+
+// ScaleFailed says that a count could not be written.
+func (e Events) ScaleFailed(object runtime.Object, err error) {
+	e.record(object, corev1.EventTypeWarning, "ScaleFailed", "Scale", err.Error())
+}
+
+// TriggerUnknown says that a trigger cannot be read, so that the count does not fall.
+func (e Events) TriggerUnknown(object runtime.Object, t board.Trigger) {
+	e.record(object, corev1.EventTypeWarning, "TriggerUnknown", "Read",
+		fmt.Sprintf("trigger %s (%s) cannot be read since %s, so the count does not fall: %s", t.Name, t.Type, t.Since.UTC().Format("15:04:05Z"), firstLine(t.Error)))
+}
+
+// TriggerRecovered says that a trigger can be read again.
+func (e Events) TriggerRecovered(object runtime.Object, t board.Trigger) {
+	e.record(object, corev1.EventTypeNormal, "TriggerRecovered", "Read", fmt.Sprintf("trigger %s (%s) can be read again", t.Name, t.Type))
+}
+
+// TriggerNote passes on what a source said about how its value came about.
+func (e Events) TriggerNote(object runtime.Object, t board.Trigger) {
+	e.record(object, corev1.EventTypeNormal, "TriggerNote", "Read", fmt.Sprintf("trigger %s (%s): %s", t.Name, t.Type, t.Note))
+}
+
+// InvalidAnnotations lists the faults of annotations that cannot be used.
+func (e Events) InvalidAnnotations(object runtime.Object, faults annotations.Faults) {
+	e.record(object, corev1.EventTypeWarning, ReasonInvalidAnnotations, "Decode", "replicas stay as they are until this is mended: "+strings.Join(faults.Texts(), "; "))
+}
+
+// Adopted says that an object came under management without the webhook.
+func (e Events) Adopted(object runtime.Object, replicas int32) {
+	e.record(object, corev1.EventTypeNormal, "Adopted", "Adopt", fmt.Sprintf("found with annotations and without the managed label; managed from %d replicas on", replicas))
+}
+
+// Released says that an object left management without the webhook.
+func (e Events) Released(object runtime.Object, note string) {
+	e.record(object, corev1.EventTypeNormal, "Released", "Release", note)
+}

@@ -1,0 +1,87 @@
+package report
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"autoscale.io/scaling/board"
+)
+
+// Metrics shows the board and counts what the controller does. Gauges are read off the board at each scrape, so a workload that goes takes its
+// series with it.
+type Metrics struct {
+	board *board.Board
+
+	desired, current, active, decided, value, target, known *prometheus.Desc
+
+	// Scales counts writes of replicas by direction and outcome; Adoptions counts objects that were adopted without the webhook.
+	Scales    *prometheus.CounterVec
+	Adoptions prometheus.Counter
+}
+
+var _ prometheus.Collector = (*Metrics)(nil)
+
+// NewMetrics returns the collector of a board; the caller registers it.
+func NewMetrics(b *board.Board) *Metrics {
+	workload := []string{"kind", "namespace", "name"}
+	trigger := append(workload[:len(workload):len(workload)], "trigger", "type")
+	desc := func(name, help string, labels []string) *prometheus.Desc {
+		return prometheus.NewDesc("autoscale_"+name, help, labels, nil)
+	}
+	return &Metrics{
+		board:   b,
+		desired: desc("workload_desired_replicas", "Replicas that the latest decision asks for.", append(workload[:len(workload):len(workload)], "reason")),
+		current: desc("workload_replicas", "Replicas in the workload's spec at the latest decision.", workload),
+		active:  desc("workload_active", "1 while an event trigger is active.", workload),
+		decided: desc("workload_decision_timestamp_seconds", "When the latest decision was made, in seconds since 1970.", workload),
+		value:   desc("trigger_value", "Latest value of the trigger; absent while it cannot be read.", trigger),
+		target:  desc("trigger_target", "Value that one replica is meant to carry.", trigger),
+		known:   desc("trigger_known", "1 when the latest read worked, 0 while the trigger is UNKNOWN.", trigger),
+		Scales: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "autoscale_scales_total", Help: "Writes of replicas, by direction (up, down) and outcome (ok, conflict, error).",
+		}, []string{"direction", "outcome"}),
+		Adoptions: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "autoscale_adoptions_total", Help: "Objects adopted by the loop because the webhook had missed them.",
+		}),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.desired, m.current, m.active, m.decided, m.value, m.target, m.known} {
+		ch <- d
+	}
+	m.Scales.Describe(ch)
+	m.Adoptions.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	m.board.All(func(key board.Key, e *board.Entry) {
+		kind := key.Resource.GroupResource().String()
+		gauge(m.desired, float64(e.Replicas), kind, key.Namespace, key.Name, string(e.Reason))
+		gauge(m.current, float64(e.From), kind, key.Namespace, key.Name)
+		gauge(m.active, number(e.Active), kind, key.Namespace, key.Name)
+		gauge(m.decided, float64(e.At.UnixMilli())/1e3, kind, key.Namespace, key.Name)
+		for _, t := range e.Triggers {
+			gauge(m.known, number(t.Known), kind, key.Namespace, key.Name, t.Name, t.Type)
+			if t.Target > 0 {
+				gauge(m.target, t.Target, kind, key.Namespace, key.Name, t.Name, t.Type)
+			}
+			if t.Known {
+				gauge(m.value, t.Value, kind, key.Namespace, key.Name, t.Name, t.Type)
+			}
+		}
+	})
+	m.Scales.Collect(ch)
+	m.Adoptions.Collect(ch)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,126 @@
+package target
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/scale"
+	"k8s.io/client-go/util/retry"
+
+	"autoscale.io/scaling/board"
+)
+
+// FieldManager owns spec.replicas after a scale, and the autoscaler's metadata.
+const FieldManager = "autoscale.io"
+
+// Client reads and writes workloads.
+type Client struct {
+	Scales   scale.ScalesGetter
+	Metadata metadata.Interface
+}
+
+// Scale is the count of a workload at one version of it.
+type Scale struct {
+	Replicas        int32
+	UID             types.UID
+	ResourceVersion string
+}
+
+// Get reads the count that the workload's spec asks for.
+func (c *Client) Get(ctx context.Context, key board.Key) (Scale, error) {
+	got, err := c.Scales.Scales(key.Namespace).Get(ctx, key.Resource.GroupResource(), key.Name, metav1.GetOptions{})
+	if err != nil {
+		return Scale{}, fmt.Errorf("read the scale of %s: %w", key, err)
+	}
+	return scaleOf(got), nil
+}
+
+func scaleOf(s *autoscalingv1.Scale) Scale {
+	return Scale{Replicas: s.Spec.Replicas, UID: s.UID, ResourceVersion: s.ResourceVersion}
+}
+
+// ChangedError says that the workload no longer has the count that a decision was made for. Nothing was written.
+type ChangedError struct {
+	Live Scale
+}
+
+// Error implements error.
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("the count has become %d meanwhile", e.Live.Replicas)
+}
+
+// Scale writes to, provided that the workload still has from replicas, and returns what is live afterwards. version is the workload's resource
+// version as last seen, which saves a read when it is current; empty reads it first. A conflict is retried after a fresh read. When the
+// count is no longer from, or the object is another one than uid, the error is a *ChangedError and nothing was written.
+func (c *Client) Scale(ctx context.Context, key board.Key, version Scale, to int32) (Scale, error) {
+	live := version
+	var written Scale
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if live.ResourceVersion == "" {
+			var err error
+			if live, err = c.Get(ctx, key); err != nil {
+				return err
+			}
+			if live.Replicas != version.Replicas || live.UID != version.UID {
+				return &ChangedError{live}
+			}
+		}
+		var err error
+		written, err = c.patchScale(ctx, key, live.ResourceVersion, to)
+		live.ResourceVersion = ""
+		return err
+	})
+	if err != nil {
+		return Scale{}, fmt.Errorf("scale %s from %d to %d: %w", key, version.Replicas, to, err)
+	}
+	return written, nil
+}
+
+func (c *Client) patchScale(ctx context.Context, key board.Key, resourceVersion string, to int32) (Scale, error) {
+	patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"replicas":%d}}`, resourceVersion, to)
+	got, err := c.Scales.Scales(key.Namespace).Patch(ctx, key.Resource, key.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+	if err != nil {
+		return Scale{}, err
+	}
+	return scaleOf(got), nil
+}
+
+// Metadata is a change of labels and annotations; a nil value removes the key.
+type Metadata struct {
+	Labels      map[string]*string `json:"labels,omitempty"`
+	Annotations map[string]*string `json:"annotations,omitempty"`
+	// UID guards against another object of the same name; it must be set.
+	UID types.UID `json:"uid"`
+	// ResourceVersion, when set, guards against any change since.
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+}
+
+// Annotate writes a change of metadata and nothing else. The object being gone or replaced is an error that IsGone recognises.
+func (c *Client) Annotate(ctx context.Context, key board.Key, change Metadata) (*metav1.PartialObjectMetadata, error) {
+	patch, err := json.Marshal(map[string]Metadata{"metadata": change})
+	if err != nil {
+		return nil, fmt.Errorf("encode metadata of %s: %w", key, err)
+	}
+	got, err := c.Metadata.Resource(key.Resource).Namespace(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+	if err != nil {
+		return nil, fmt.Errorf("write metadata of %s: %w", key, err)
+	}
+	return got, nil
+}
+
+// IsGone says whether an error means that the object is not there any more, or is another one of its name.
+func IsGone(err error) bool {
+	return apierrors.IsNotFound(err) || isOtherUID(err)
+}
+
+// isOtherUID recognises the API server's answer to a patch whose uid is not the object's: it is a Conflict, as for a stale resource version, so the
+// causes have to tell them apart.
+func isOtherUID(err error) bool {
+	return apierrors.IsInvalid(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldValueInvalid)
+}

@@ -1,0 +1,113 @@
+package webhook
+
+import (
+	"slices"
+	"time"
+
+	"autoscale.io/annotations"
+)
+
+// keepReplicas undoes a change of the count by anybody but the autoscaler: a manifest that is applied again, or one whose replicas were dropped, the
+// request that adopts included. Bounds that change in the same request hold at once.
+func (r Reviewer) keepReplicas(q request, decoded annotations.Result, v *verdict) {
+	live, ok := q.old.replicas()
+	asked, okNew := q.new.replicas()
+	if !ok || !okNew {
+		return
+	}
+	settings := decoded.Workload.Settings
+	if settings.DryRun {
+		// A dry run writes no replicas, so the manifest's count is in force.
+		if asked != live {
+			v.warn("spec.replicas goes from %d to %d as asked, since autoscale.io/dry-run is on; without it, it would stay at %d", live, asked, live)
+		}
+		return
+	}
+	kept := live
+	if len(decoded.Faults) == 0 && !paused(settings, q.now) && r.boundsMoved(q, settings) {
+		kept = within(settings, live, q.old)
+	}
+	if asked == kept {
+		return
+	}
+	v.replicas = &kept
+	switch {
+	case kept == live:
+		v.warn("spec.replicas stays at %d instead of %d, since autoscale.io manages it: leave replicas out of the manifest; to change the count use kubectl scale, autoscale.io/pause or the bounds",
+			kept, asked)
+	case asked == live:
+		v.warn("spec.replicas goes from %d to %d, the nearest count within the new bounds %d to %d", live, kept, settings.MinReplicas, settings.MaxReplicas)
+	default:
+		v.warn("spec.replicas goes from %d to %d instead of %d, the count nearest to the live one within the new bounds %d to %d; autoscale.io manages it",
+			live, kept, asked, settings.MinReplicas, settings.MaxReplicas)
+	}
+}
+
+func paused(s annotations.Settings, now time.Time) bool {
+	return s.Pause.Mode != annotations.PauseOff && (s.PauseUntil == nil || s.PauseUntil.After(now))
+}
+
+// boundsMoved says whether the request changes the bounds of an object that had sound ones. An adoption does not: it holds the live count, which
+// the loop then leads into the bounds at the pace of the behavior.
+func (r Reviewer) boundsMoved(q request, s annotations.Settings) bool {
+	if !r.manages(q.old) || !boundsRewritten(q) {
+		return false
+	}
+	before := annotations.Decode(q.old.Metadata.Annotations, r.Types)
+	b := before.Workload.Settings
+	return len(before.Faults) == 0 && (b.MinReplicas != s.MinReplicas || b.MaxReplicas != s.MaxReplicas || !equal(b.IdleReplicas, s.IdleReplicas))
+}
+
+// boundsRewritten compares the texts, which spares nearly every request the decoding of the old annotations.
+func boundsRewritten(q request) bool {
+	return slices.ContainsFunc([]string{"min-replicas", "max-replicas", "idle-replicas"}, func(name string) bool {
+		key := annotations.Prefix + name
+		return !equal(lookup(q.old.Metadata.Annotations, key), lookup(q.new.Metadata.Annotations, key))
+	})
+}
+
+// within leads the live count into the bounds. A zero that a person set stays, and an idle count is not below the floor.
+func within(s annotations.Settings, live int32, old *object) int32 {
+	if state, _ := stateOf(old); live == 0 && !state.Zero {
+		return 0
+	}
+	floor := s.MinReplicas
+	if s.IdleReplicas != nil {
+		floor = *s.IdleReplicas
+	}
+	return min(max(live, floor), s.MaxReplicas)
+}
+
+// leaveReplicas sets the count of an object whose annotations are removed by this request. What the state says is read from the old object, as a person
+// removes all annotations of the prefix at once.
+//
+// A count that the request itself names is taken for meant, except for 1: that is also what Kubernetes makes of a manifest without replicas.
+func (r Reviewer) leaveReplicas(q request, v *verdict) {
+	live, ok := q.old.replicas()
+	asked, okNew := q.new.replicas()
+	if !ok || !okNew || asked != live && asked != defaultReplicas {
+		return
+	}
+	settings := annotations.Decode(q.old.Metadata.Annotations, r.Types).Workload.Settings
+	if settings.DryRun {
+		return
+	}
+	state, known := stateOf(q.old)
+	if !known {
+		// The loop works on labelled objects only, and there a zero is likelier its own than a person's.
+		state.Zero = q.old.own().label != nil
+	}
+	left := annotations.CountAfterRemoval(settings.OnRemoval, state, live)
+	if left == asked {
+		return
+	}
+	v.replicas = &left
+	switch {
+	case left == live:
+		v.warn("spec.replicas stays at %d instead of %d now that autoscale.io no longer manages it; to change the count use kubectl scale", left, asked)
+	case live == 0 && state.Zero:
+		v.warn("spec.replicas goes from 0 to %d now that autoscale.io no longer manages it: a zero made by the autoscaler is not left behind", left)
+	default:
+		v.warn("spec.replicas goes from %d to %d now that autoscale.io no longer manages it: autoscale.io/on-removal was restore", live, left)
+	}
+}
