@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"encoding/json"
 	"maps"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -18,8 +17,11 @@ type changeable struct {
 	replicas                       int32
 }
 
+// maxCount is beyond any real workload, and what a state may hold.
+const maxCount = 1_000_000
+
 func (c changeable) object(configured bool) object {
-	o := object{uid: uid, replicas: c.replicas, annotations: map[string]string{}}
+	o := object{uid: uid, replicas: c.replicas % maxCount, annotations: map[string]string{}}
 	if key, value, ok := strings.Cut(c.setting, "="); configured && ok {
 		o.annotations = with(key, value, "trigger.orders", c.trigger)
 	}
@@ -70,8 +72,11 @@ func FuzzReview(f *testing.F) {
 			t.Fatal(err)
 		}
 		wantSound(t, oldObject, old != nil, newObject, after)
+		if oldObject.annotations["autoscale.io/class"] != "" {
+			return // another install's leftovers are ours to clean at the next request only
+		}
 		// The next request that changes nothing is stored as it is.
-		if next := answer(t, h, ask(t, person, stored, stored)); !next.Allowed || replicas2 >= 0 && reflect.ValueOf(next.Patch).Len() > 0 && after.configured() && after.class() == "" && known(after) {
+		if next := answer(t, h, ask(t, person, stored, stored)); !next.Allowed || next.Patch != nil {
 			t.Fatalf("stored %s\nis changed by an empty UPDATE: %s", stored, next.Patch)
 		}
 	})
@@ -102,10 +107,13 @@ func wantSound(t *testing.T, old object, update bool, new object, after stub) {
 	}
 	decoded := annotations.Decode(new.annotations, sources{}).Workload.Settings
 	live, asked, stored := old.replicas.(int32), new.replicas.(int32), after.Spec.Replicas
-	if decoded.DryRun && stored != asked {
-		t.Fatalf("a dry run turned %d into %d", asked, stored)
+	if live < 0 || asked < 0 || decoded.DryRun {
+		if stored != asked {
+			t.Fatalf("a dry run, or a count that cannot be, turned %d into %d", asked, stored)
+		}
+		return
 	}
-	if !decoded.DryRun && stored != live && (stored != max(min(live, decoded.MaxReplicas), decoded.MinReplicas) && decoded.IdleReplicas == nil) {
+	if stored != live && (stored != max(min(live, decoded.MaxReplicas), decoded.MinReplicas) && decoded.IdleReplicas == nil) {
 		t.Fatalf("the live count %d became %d within %d to %d", live, stored, decoded.MinReplicas, decoded.MaxReplicas)
 	}
 }

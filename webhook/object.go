@@ -39,7 +39,7 @@ func parse(raw []byte) (*object, error) {
 	return o, nil
 }
 
-// count is spec.replicas: absent, a number, or something that only the kind itself understands.
+// count is spec.replicas: absent, a number ≥ 0, or something that only the kind itself understands, or refuses.
 type count struct {
 	n        int32
 	set, odd bool
@@ -51,7 +51,11 @@ func (c *count) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	n, err := strconv.ParseInt(string(data), 10, 32)
-	*c = count{n: int32(n), set: err == nil, odd: err != nil}
+	if err != nil || n < 0 {
+		*c = count{odd: true}
+		return nil
+	}
+	*c = count{n: int32(n), set: true}
 	return nil
 }
 

@@ -38,6 +38,7 @@ func TestAReappliedManifestKeepsTheLiveCount(t *testing.T) {
 		untouched("the autoscaler's own write", &six, object{uid: uid, labels: map[string]string{"autoscale.io/bucket": "x"}, annotations: with("state", "s"), replicas: 9}).by(identity),
 		// The kind keeps its count elsewhere, or in another form.
 		untouched("a count that is no number", ref(live("many")), live("few")),
+		untouched("a negative count, for the API server to refuse", &six, live(-1)),
 		untouched("a count that becomes a number", ref(live("many")), live(3)),
 	})
 }

@@ -49,7 +49,7 @@ func runWorld(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer c.Stop()
+	defer func() { _ = c.Stop() }() // the tests have their result already
 	redis, err := servers.StartRedis(ctx, servers.RedisOptions{})
 	if err != nil {
 		return 1, err
@@ -60,7 +60,7 @@ func runWorld(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	shared.kubectlPath = binaries.Path(cluster.Kubectl)
-	defer shared.scaler.Stop()
+	defer func() { _ = shared.scaler.Stop() }() // the tests have their result already
 	code = m.Run()
 	if code != 0 {
 		fmt.Fprintln(os.Stderr, "the end of the autoscaler's log:\n"+shared.scaler.LogTail())

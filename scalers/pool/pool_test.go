@@ -80,7 +80,7 @@ func TestKeyKeepsPartsApart(t *testing.T) {
 	if Key("ab", "c") == Key("a", "bc") {
 		t.Fatal("two different connections share a key")
 	}
-	if Key("a", "b") != Key("a", "b") {
+	if first, second := Key("a", "b"), Key("a", "b"); first != second {
 		t.Fatal("a key is not stable")
 	}
 }

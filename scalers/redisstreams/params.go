@@ -77,35 +77,48 @@ func (c *checker) isIndirect(param string) bool {
 
 const wantAddress = "want host:port, such as redis:6379"
 
+// given says whether a list is there, by itself or by reference.
+func (c *checker) given(param string, list []string) bool {
+	return len(list) > 0 || c.isIndirect(param)
+}
+
 func (c *checker) addresses() {
-	address := len(c.Address) > 0 || c.isIndirect("address")
-	hosts := len(c.Hosts) > 0 || c.isIndirect("hosts")
-	ports := len(c.Ports) > 0 || c.isIndirect("ports")
-	switch {
-	case address && (hosts || ports):
-		c.problem("address", "given beside hosts and ports; want one of the two forms")
-		return
-	case !address && !hosts && !ports:
-		c.problem("address", "missing; "+wantAddress)
-		return
-	case !address && !hosts:
-		c.problem("hosts", "missing; want as many hosts as ports")
-		return
-	case !address && !ports:
-		c.problem("ports", "missing; want as many ports as hosts")
+	address := c.given("address", c.Address)
+	if !c.addressForm(address, c.given("hosts", c.Hosts), c.given("ports", c.Ports)) {
 		return
 	}
 	if c.isIndirect("address") || c.isIndirect("hosts") || c.isIndirect("ports") {
 		return
 	}
-	if !address && len(c.Hosts) != len(c.Ports) {
+	if address {
+		c.checkEndpoints("address")
+		return
+	}
+	if len(c.Hosts) != len(c.Ports) {
 		c.problem("ports", fmt.Sprintf("got %d for %d hosts; want as many ports as hosts", len(c.Ports), len(c.Hosts)))
 		return
 	}
-	param := "address"
-	if !address {
-		param = "hosts"
+	c.checkEndpoints("hosts")
+}
+
+// addressForm says whether exactly one of the two forms of an address is given, whole.
+func (c *checker) addressForm(address, hosts, ports bool) bool {
+	switch {
+	case address && (hosts || ports):
+		c.problem("address", "given beside hosts and ports; want one of the two forms")
+	case !address && !hosts && !ports:
+		c.problem("address", "missing; "+wantAddress)
+	case !address && !hosts:
+		c.problem("hosts", "missing; want as many hosts as ports")
+	case !address && !ports:
+		c.problem("ports", "missing; want as many ports as hosts")
+	default:
+		return true
 	}
+	return false
+}
+
+func (c *checker) checkEndpoints(param string) {
 	all := c.endpoints()
 	for _, endpoint := range all {
 		switch {
@@ -159,6 +172,10 @@ func (c *checker) mode() {
 	if c.Mode == Cluster && c.Database != 0 {
 		c.problem("database", fmt.Sprintf("got %d, want 0; a cluster has no other", c.Database))
 	}
+	c.logins()
+}
+
+func (c *checker) logins() {
 	if c.Username != "" && c.Password == "" && !c.isIndirect("password") {
 		c.problem("password", "missing; want the password of username")
 	}

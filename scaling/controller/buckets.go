@@ -23,7 +23,9 @@ type LeaseTimes struct {
 }
 
 // DefaultLease hands a dead holder's buckets over within 15 seconds.
-var DefaultLease = LeaseTimes{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 4 * time.Second}
+func DefaultLease() LeaseTimes {
+	return LeaseTimes{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 4 * time.Second}
+}
 
 // bucketLabel is the value of the bucket label for a bucket of this install.
 func (c *Controller) bucketLabel(bucket string) string {
@@ -32,6 +34,11 @@ func (c *Controller) bucketLabel(bucket string) string {
 
 // leadBuckets stands for election in every bucket until ctx ends, then hands back what it holds.
 func (c *Controller) leadBuckets(ctx context.Context) {
+	select {
+	case <-c.ready: // there is a queue to put workloads into
+	case <-ctx.Done():
+		return
+	}
 	var electors sync.WaitGroup
 	for number := range annotations.Buckets {
 		electors.Go(func() { c.leadBucket(ctx, annotations.BucketName(number)) })

@@ -53,7 +53,7 @@ func (o *Options) setDefaults() {
 		o.SweepInterval = 3 * time.Minute
 	}
 	if o.Lease == (LeaseTimes{}) {
-		o.Lease = DefaultLease
+		o.Lease = DefaultLease()
 	}
 	if o.Workers == 0 {
 		o.Workers = 16

@@ -136,7 +136,7 @@ func (c *Controller) freshState(live target.Scale) annotations.State {
 
 func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload, state annotations.State) (*metav1.PartialObjectMetadata, error) {
 	text := state.String()
-	written, err := c.Target.Annotate(ctx, key, target.Metadata{UID: w.object.UID, Annotations: map[string]*string{annotations.StateKey: &text}})
+	written, err := c.Target.Annotate(ctx, key, target.Metadata{UID: state.UID, Annotations: map[string]*string{annotations.StateKey: &text}})
 	if err != nil {
 		return nil, err
 	}

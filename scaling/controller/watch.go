@@ -67,7 +67,7 @@ func (c *Controller) wire(ctx context.Context, informer cache.SharedIndexInforme
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { c.see(ctx, kind, label, object) },
 		UpdateFunc: func(_, object any) { c.see(ctx, kind, label, object) },
-		DeleteFunc: func(object any) { c.unsee(kind, object) },
+		DeleteFunc: func(object any) { c.unsee(kind, label, object) },
 	})
 	return errors.Join(err, informer.SetTransform(kind.slim), informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
 		c.Log.Info("a watch failed and is tried again", "kind", kind.String(), "bucket", label, "error", err.Error())
@@ -81,7 +81,7 @@ func (k Kind) slim(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	m.ManagedFields, m.Finalizers, m.SelfLink = nil, nil, ""
+	m.ManagedFields, m.Finalizers = nil, nil
 	m.Labels = ours(m.Labels)
 	m.Annotations = ours(m.Annotations)
 	m.SetGroupVersionKind(k.GroupVersionKind)
@@ -119,13 +119,22 @@ func (c *Controller) see(ctx context.Context, kind Kind, label string, object an
 	c.queue.Add(key)
 }
 
-// unsee forgets a workload that was deleted or left the bucket.
-func (c *Controller) unsee(kind Kind, object any) {
+// unsee forgets a workload that was deleted or left the bucket, unless another bucket has taken it in already.
+func (c *Controller) unsee(kind Kind, label string, object any) {
 	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = tombstone.Obj
 	}
-	if m, ok := object.(*metav1.PartialObjectMetadata); ok {
-		c.forget(kind.key(m))
+	m, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return
+	}
+	key := kind.key(m)
+	c.mu.Lock()
+	w := c.tracked[key]
+	here := w != nil && w.bucket == label
+	c.mu.Unlock()
+	if here {
+		c.forget(key)
 	}
 }
 

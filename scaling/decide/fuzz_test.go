@@ -103,7 +103,7 @@ func (w *walk) edit() {
 	in.Triggers = nil
 	for i := range w.small(4) {
 		in.Triggers = append(in.Triggers, Trigger{
-			Name:       string('a' + rune(i)),
+			Name:       string('a' + i),
 			MetricType: MetricType(w.small(3)),
 			Target:     []float64{10, 1, 0.1, 1e-12, 1e300, 0, math.NaN()}[w.small(7)],
 			Activation: []float64{0, 0, 5, math.NaN()}[w.small(4)],

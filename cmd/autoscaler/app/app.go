@@ -122,8 +122,6 @@ type clients struct {
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface
 	target  *target.Client
-	// identity is the user that the API server takes this process for.
-	identity string
 }
 
 func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {

@@ -37,7 +37,7 @@ func DefaultOptions() Options {
 		Namespace:     os.Getenv("POD_NAMESPACE"),
 		Kinds:         []string{"deployments.apps", "statefulsets.apps"},
 		SweepInterval: 3 * time.Minute,
-		Lease:         controller.DefaultLease,
+		Lease:         controller.DefaultLease(),
 		Webhook:       true, WebhookPort: 9443, Certs: "self-signed", CertDir: "/tmp/autoscaler-certs",
 		MetricsBindAddress: ":8080", HealthProbeBindAddress: ":8081",
 		LogLevel: "info",

@@ -78,7 +78,7 @@ func (s *RedisSentinel) start(ctx context.Context, opts RedisSentinelOptions) er
 			return err
 		}
 		s.nodes = append(s.nodes, replica)
-		if err := replica.client.SlaveOf(ctx, loopback, fmt.Sprint(master.port)).Err(); err != nil {
+		if err := replica.client.ReplicaOf(ctx, loopback, fmt.Sprint(master.port)).Err(); err != nil {
 			return fmt.Errorf("replica %s: %w", replica.Addr(), err)
 		}
 	}
