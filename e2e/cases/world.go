@@ -65,7 +65,21 @@ func runWorld(m *testing.M) (code int, err error) {
 	if code != 0 {
 		fmt.Fprintln(os.Stderr, "the end of the autoscaler's log:\n"+shared.scaler.LogTail())
 	}
-	return code, nil
+	return code, cleanLog(shared.scaler.Log())
+}
+
+// cleanLog looks for what no case may cause: a panic, or with GOFLAGS=-race a data race.
+func cleanLog(path string) error {
+	log, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for _, word := range []string{"DATA RACE", "panic"} {
+		if at := strings.Index(string(log), word); at >= 0 {
+			return fmt.Errorf("the autoscaler's log has %q:\n%s", word, log[max(0, at-500):min(len(log), at+3000)])
+		}
+	}
+	return nil
 }
 
 func start(ctx context.Context, c *cluster.Cluster, redis *servers.Redis, dir string) (*common, error) {

@@ -135,8 +135,8 @@ func (c *Controller) freshState(live target.Scale) annotations.State {
 }
 
 func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload, state annotations.State) (*metav1.PartialObjectMetadata, error) {
-	text := state.String()
-	written, err := c.Target.Annotate(ctx, key, target.Metadata{UID: state.UID, Annotations: map[string]*string{annotations.StateKey: &text}})
+	label := c.bucketLabel(annotations.BucketOf(w.kind.Group, w.kind.Kind, key.Namespace, key.Name))
+	written, err := c.Target.Note(ctx, key, target.Managed{UID: state.UID, Label: label}, annotations.StateKey, state.String())
 	if err != nil {
 		return nil, err
 	}

@@ -78,8 +78,8 @@ func (c *Controller) writeStatus(ctx context.Context, key board.Key, w *workload
 	if wait := w.reported.statusAt.Add(statusPause).Sub(c.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	text := conditions.String()
-	written, err := c.Target.Annotate(ctx, key, target.Metadata{UID: object.UID, Annotations: map[string]*string{annotations.StatusKey: &text}})
+	managed := target.Managed{UID: object.UID, Label: object.Labels[annotations.Bucket]}
+	written, err := c.Target.Note(ctx, key, managed, annotations.StatusKey, conditions.String())
 	if err != nil {
 		return reconcile.Result{}, err
 	}

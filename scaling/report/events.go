@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"hash/fnv"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,10 +23,24 @@ type Events struct {
 const maxNote = 1024
 
 func (e Events) record(object runtime.Object, kind, reason, action, note string) {
+	e.about(object, nil, kind, reason, action, note)
+}
+
+// aboutTrigger records an event about one trigger of a workload. Events that differ in nothing but their note are counted as one, so a new fault has to
+// differ in more: it is related to another version of the trigger.
+func (e Events) aboutTrigger(object runtime.Object, t board.Trigger, kind, reason, note string) {
+	h := fnv.New32a()
+	// Writing to a hash cannot fail.
+	_, _ = h.Write([]byte(firstLine(t.Error) + t.Note))
+	related := &corev1.ObjectReference{Kind: "Trigger", Name: t.Name, ResourceVersion: strconv.FormatUint(uint64(h.Sum32()), 10)}
+	e.about(object, related, kind, reason, "Read", note)
+}
+
+func (e Events) about(object, related runtime.Object, kind, reason, action, note string) {
 	if len(note) > maxNote {
-		note = note[:maxNote-len("…")] + "…"
+		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
 	}
-	e.Recorder.Eventf(object, nil, kind, reason, action, "%s", note)
+	e.Recorder.Eventf(object, related, kind, reason, action, "%s", note)
 }
 
 // Scaled says that the count was changed.
@@ -48,18 +64,18 @@ func (e Events) ScaleFailed(object runtime.Object, err error) {
 
 // TriggerUnknown says that a trigger cannot be read, so that the count does not fall.
 func (e Events) TriggerUnknown(object runtime.Object, t board.Trigger) {
-	e.record(object, corev1.EventTypeWarning, "TriggerUnknown", "Read",
+	e.aboutTrigger(object, t, corev1.EventTypeWarning, "TriggerUnknown",
 		fmt.Sprintf("trigger %s (%s) cannot be read since %s, so the count does not fall: %s", t.Name, t.Type, t.Since.UTC().Format("15:04:05Z"), firstLine(t.Error)))
 }
 
 // TriggerRecovered says that a trigger can be read again.
 func (e Events) TriggerRecovered(object runtime.Object, t board.Trigger) {
-	e.record(object, corev1.EventTypeNormal, "TriggerRecovered", "Read", fmt.Sprintf("trigger %s (%s) can be read again", t.Name, t.Type))
+	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerRecovered", fmt.Sprintf("trigger %s (%s) can be read again", t.Name, t.Type))
 }
 
 // TriggerNote passes on what a source said about how its value came about.
 func (e Events) TriggerNote(object runtime.Object, t board.Trigger) {
-	e.record(object, corev1.EventTypeNormal, "TriggerNote", "Read", fmt.Sprintf("trigger %s (%s): %s", t.Name, t.Type, t.Note))
+	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerNote", fmt.Sprintf("trigger %s (%s): %s", t.Name, t.Type, t.Note))
 }
 
 // InvalidAnnotations lists the faults of annotations that cannot be used.

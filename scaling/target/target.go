@@ -3,8 +3,11 @@ package target
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
+	"gomodules.xyz/jsonpatch/v2"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +16,7 @@ import (
 	"k8s.io/client-go/scale"
 	"k8s.io/client-go/util/retry"
 
+	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
 )
 
@@ -114,9 +118,43 @@ func (c *Client) Annotate(ctx context.Context, key board.Key, change Metadata) (
 	return got, nil
 }
 
+// ErrNotManaged says that an object is not managed any more, or is another one of its name. Nothing was written.
+var ErrNotManaged = errors.New("the object is not managed any more")
+
+// Note writes one of the autoscaler's own annotations, provided that the object is still that of uid and still carries the bucket label with that value: a
+// note that comes after the removal of the annotations would stay for ever. The error is ErrNotManaged when it is not.
+func (c *Client) Note(ctx context.Context, key board.Key, managed Managed, annotation, text string) (*metav1.PartialObjectMetadata, error) {
+	patch, err := json.Marshal([]jsonpatch.Operation{
+		jsonpatch.NewOperation("test", "/metadata/uid", managed.UID),
+		jsonpatch.NewOperation("test", "/metadata/labels/"+escape(annotations.Bucket), managed.Label),
+		jsonpatch.NewOperation("add", "/metadata/annotations/"+escape(annotation), text),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode annotation %s of %s: %w", annotation, key, err)
+	}
+	got, err := c.Metadata.Resource(key.Resource).Namespace(key.Namespace).Patch(ctx, key.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+	if apierrors.IsInvalid(err) {
+		return nil, fmt.Errorf("write annotation %s of %s: %w (%w)", annotation, key, ErrNotManaged, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write annotation %s of %s: %w", annotation, key, err)
+	}
+	return got, nil
+}
+
+// Managed identifies an object under management.
+type Managed struct {
+	UID types.UID
+	// Label is the value of the bucket label.
+	Label string
+}
+
+// escape makes a key a part of a JSON pointer.
+func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+
 // IsGone says whether an error means that the object is not there any more, or is another one of its name.
 func IsGone(err error) bool {
-	return apierrors.IsNotFound(err) || isOtherUID(err)
+	return apierrors.IsNotFound(err) || errors.Is(err, ErrNotManaged) || isOtherUID(err)
 }
 
 // isOtherUID recognises the API server's answer to a patch whose uid is not the object's: it is a Conflict, as for a stale resource version, so the
