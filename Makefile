@@ -38,7 +38,8 @@ e2e: deps controlplane ## Run the tests on a real control plane.
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests, once: about 6 minutes on 2 cores.
-	$(E2E) $(GO) run ./cmd/controlplane
+	@echo "controlplane: compiling its builder (a first time takes about 2 minutes)"
+	@$(E2E) $(GO) run ./cmd/controlplane
 
 .PHONY: cases
 cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-01 GO-02"; without any, all.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"autoscale.io/annotations"
@@ -77,13 +78,18 @@ func (r *Registry) OpenResolved(host Host, trigger annotations.Trigger, resolved
 	}
 	source.secrets = secretsOf(definition.Params, values, trigger.Refs)
 	host.Trigger = source.Common
-	scaler, err := definition.open(host, params)
+	scaler, err := definition.openSafely(host, params)
 	if err != nil {
 		return nil, errors.New(redact(err.Error(), source.secrets))
 	}
 	source.scaler = scaler
 	source.guard = &guard{scaler: scaler}
 	return source, nil
+}
+
+func (d Definition) openSafely(host Host, params any) (scaler Scaler, err error) {
+	defer recovered("opening the scaler", &err)
+	return d.open(host, params)
 }
 
 // problemsError joins problems; one with a referenced value says only what was wanted, since the value may be a secret whatever the parameter.
@@ -114,10 +120,26 @@ func (s *Source) Read(ctx context.Context) (Reading, error) {
 	return reading, nil
 }
 
-// Close closes the scaler when it can be closed.
+// Close closes the scaler when it can be closed. It recovers a panic, and the error quotes no secret.
 func (s *Source) Close() error {
-	if closer, ok := s.scaler.(io.Closer); ok {
-		return closer.Close()
+	closer, ok := s.scaler.(io.Closer)
+	if !ok {
+		return nil
+	}
+	if err := closeSafely(closer); err != nil {
+		return errors.New(redact(err.Error(), s.secrets))
 	}
 	return nil
+}
+
+func closeSafely(closer io.Closer) (err error) {
+	defer recovered("closing the scaler", &err)
+	return closer.Close()
+}
+
+// recovered is to be deferred: it makes an error of a panic, so that the text can be redacted like any other.
+func recovered(doing string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s panicked: %v\n%s", doing, p, debug.Stack())
+	}
 }

@@ -95,8 +95,11 @@ func start(ctx context.Context, c *cluster.Cluster, redis *servers.Redis, dir st
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Apply(ctx, []byte(extraRole)); err != nil {
+		return nil, err
+	}
 	// Short leases, since some cases kill the autoscaler; a sweep every few seconds, since some do without the webhook.
-	scaler, err := p.Start(ctx, "autoscaler", "--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=1s", "--sweep-interval=5s")
+	scaler, err := p.Start(ctx, "autoscaler", "--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=1s", "--sweep-interval=5s", extraKinds)
 	if err != nil {
 		return nil, err
 	}

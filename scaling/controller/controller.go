@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
 	crcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
@@ -26,7 +25,6 @@ type Options struct {
 	Log       logr.Logger
 	Kube      kubernetes.Interface
 	Target    *target.Client
-	Mapper    meta.RESTMapper
 	Types     annotations.Types
 	Poller    *poll.Poller
 	Board     *board.Board

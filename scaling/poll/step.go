@@ -63,11 +63,7 @@ func (w *workload) gather() bool {
 		if !t.read {
 			return false
 		}
-		common := t.spec.Common
-		if t.source != nil {
-			common = t.source.Common
-		}
-		d := newTrigger(t.spec.Name, common)
+		d := newTrigger(t.spec.Name, t.common)
 		d.Reading = decide.Reading{Known: t.err == nil, Value: t.reading.Value, Busy: t.reading.Busy}
 		w.in.Triggers = append(w.in.Triggers, d)
 	}

@@ -15,23 +15,35 @@ import (
 // old value still works is used in the end.
 const reopenAfter = 10 * time.Minute
 
-// trigger is one trigger of one workload: its source, and the latest reading. Only one goroutine at a time works on it (workload.polling).
+// trigger is one trigger of one workload: its source, and the latest reading.
 type trigger struct {
-	spec     annotations.Trigger
+	spec annotations.Trigger
+
+	// The workload's lock guards these.
 	interval time.Duration
 	due      time.Time
-
-	source *scalers.Source
-	// checked is when the references were last read; suspect asks to read them before the next use.
-	checked time.Time
-	suspect bool
-
+	// common is what the latest read found in the references, spec.Common where nothing was opened yet.
+	common  annotations.Common
 	reading scalers.Reading
 	err     error
 	// since is when the present run of errors began.
 	since time.Time
 	// read is false until the first read came back.
 	read bool
+
+	// These belong to the goroutine that reads, and without one to the holder of the lock (workload.polling).
+	source *scalers.Source
+	// checked is when the references were last read; suspect asks to read them before the next use.
+	checked time.Time
+	suspect bool
+}
+
+// outcome is what one read came to.
+type outcome struct {
+	began   time.Time
+	common  annotations.Common
+	reading scalers.Reading
+	err     error
 }
 
 // timeout is the deadline of one read: shorter than the interval, so that reads never queue up.
@@ -44,21 +56,23 @@ func (t *trigger) timeout() time.Duration {
 	return min(usual, limit)
 }
 
-// refresh reads the source once and keeps the result.
-func (t *trigger) refresh(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) {
-	ctx, cancel := context.WithTimeout(ctx, t.timeout())
-	defer cancel()
-	now := deps.Now()
-	reading, err := t.readOnce(ctx, host, refs, deps)
-	t.read = true
-	if err != nil {
-		if t.err == nil {
-			t.since = now
-		}
-		t.reading, t.err, t.suspect = scalers.Reading{}, err, true
-		return
+// refresh reads the source once.
+func (t *trigger) refresh(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) outcome {
+	o := outcome{began: deps.Now(), common: t.spec.Common}
+	o.reading, o.err = t.readOnce(ctx, host, refs, deps)
+	t.suspect = o.err != nil
+	if t.source != nil {
+		o.common = t.source.Common
 	}
-	t.reading, t.err, t.suspect = reading, nil, false
+	return o
+}
+
+// keep remembers what a read came to. The caller holds the workload's lock.
+func (t *trigger) keep(o outcome) {
+	if o.err != nil && t.err == nil {
+		t.since = o.began
+	}
+	t.common, t.reading, t.err, t.read = o.common, o.reading, o.err, true
 }
 
 func (t *trigger) readOnce(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) (reading scalers.Reading, err error) {

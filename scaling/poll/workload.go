@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -59,8 +60,8 @@ func (w *workload) configure(spec Spec, crowd int) {
 	triggers := make([]*trigger, 0, len(spec.Workload.Triggers))
 	for _, wanted := range spec.Workload.Triggers {
 		old := kept[wanted.Name]
-		if old != nil && equality.Semantic.DeepEqual(old.spec, wanted) && before.MaxReplicas == spec.Workload.MaxReplicas {
-			old.interval = w.interval(spec.Workload, wanted)
+		if old != nil && equality.Semantic.DeepEqual(old.spec, wanted) && sameHost(before, spec.Workload.Settings) {
+			old.changeInterval(w.interval(spec.Workload, wanted), now)
 			delete(kept, wanted.Name)
 			triggers = append(triggers, old)
 			continue
@@ -94,6 +95,11 @@ func sameDecision(a, b annotations.Settings) bool {
 	a.PollingInterval, b.PollingInterval = 0, 0
 	a.OnRemoval, b.OnRemoval = "", ""
 	return equality.Semantic.DeepEqual(a, b)
+}
+
+// sameHost says whether a source that was opened under a is right under b: it may have read the ceiling and the container's environment.
+func sameHost(a, b annotations.Settings) bool {
+	return a.MaxReplicas == b.MaxReplicas && a.EnvContainer == b.EnvContainer
 }
 
 func (w *workload) interval(workload annotations.Workload, t annotations.Trigger) time.Duration {
@@ -147,37 +153,53 @@ func (w *workload) closeRetired() {
 // poll runs in a goroutine of its own when a trigger or a recheck is due.
 func (w *workload) poll() {
 	defer w.survive()
-	w.mu.Lock()
-	if w.polling || w.ended {
-		w.mu.Unlock()
+	now := w.poller.deps.Now()
+	r, ok := w.begin(now)
+	if !ok {
 		return
 	}
-	now := w.poller.deps.Now()
-	var due []*trigger
-	for _, t := range w.triggers {
-		if !t.due.After(now) {
-			due = append(due, t)
-		}
-	}
-	w.polling = true
-	w.poller.running.Add(1)
-	host := scalers.Host{Namespace: w.key.Namespace, MaxReplicas: w.settings.MaxReplicas}
-	refs := w.poller.deps.References(w.key, w.settings.EnvContainer)
-	w.mu.Unlock()
 	defer w.poller.running.Done()
 
-	w.refresh(due, host, refs)
+	w.refresh(r)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.polling = false
-	for _, t := range due {
+	for _, t := range r.due {
 		t.schedule(now, w.poller.deps.Now())
 	}
 	w.closeRetired()
 	if !w.ended {
 		w.decide()
 	}
+}
+
+// round is what one poll works on.
+type round struct {
+	due  []*trigger
+	host scalers.Host
+	refs scalers.References
+}
+
+// begin marks the workload as polling; it is false when there is nothing to do.
+func (w *workload) begin(now time.Time) (round, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.polling || w.ended {
+		return round{}, false
+	}
+	r := round{
+		host: scalers.Host{Namespace: w.key.Namespace, MaxReplicas: w.settings.MaxReplicas},
+		refs: w.poller.deps.References(w.key, w.settings.EnvContainer),
+	}
+	for _, t := range w.triggers {
+		if !t.due.After(now) {
+			r.due = append(r.due, t)
+		}
+	}
+	w.polling = true
+	w.poller.running.Add(1)
+	return r, true
 }
 
 // survive keeps a panic to the workload that met it: it is logged, and the workload is polled again after its interval.
@@ -196,15 +218,36 @@ func (w *workload) survive() {
 	}
 }
 
-func (w *workload) refresh(due []*trigger, host scalers.Host, refs scalers.References) {
+func (w *workload) refresh(r round) {
 	var wg sync.WaitGroup
-	for _, t := range due[min(1, len(due)):] {
-		wg.Go(func() { t.refresh(w.poller.ctx, host, refs, &w.poller.deps) })
+	for _, t := range r.due[min(1, len(r.due)):] {
+		wg.Go(func() { w.read(t, r) })
 	}
-	if len(due) > 0 {
-		due[0].refresh(w.poller.ctx, host, refs, &w.poller.deps)
+	if len(r.due) > 0 {
+		w.read(r.due[0], r)
 	}
 	wg.Wait()
+}
+
+// read reads one trigger. The lock is not held meanwhile, so that an edit and a new count need not wait for a source.
+func (w *workload) read(t *trigger, r round) {
+	w.mu.Lock()
+	timeout := t.timeout()
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(w.poller.ctx, timeout)
+	defer cancel()
+	o := t.refresh(ctx, r.host, r.refs, &w.poller.deps)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t.keep(o)
+}
+
+// changeInterval brings the next read forward when the interval is shortened.
+func (t *trigger) changeInterval(interval time.Duration, now time.Time) {
+	if interval < t.interval {
+		t.due = earlier(t.due, now.Add(interval))
+	}
+	t.interval = interval
 }
 
 // schedule sets the next read. The beat is kept, not stretched by the time that reads take; after an error it is shaken a little, so that many

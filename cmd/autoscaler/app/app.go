@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -71,11 +72,15 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := addLoop(ctx, mgr, clients, registry, o); err != nil {
+	kinds, err := parseKinds(o.Kinds, mgr.GetRESTMapper())
+	if err != nil {
+		return err
+	}
+	if err := addLoop(ctx, mgr, wiring{clients, registry, kinds, o}); err != nil {
 		return err
 	}
 	if o.Webhook {
-		if err := addWebhook(ctx, mgr, clients, registry, o); err != nil {
+		if err := addWebhook(ctx, mgr, wiring{clients, registry, kinds, o}); err != nil {
 			return err
 		}
 	}
@@ -159,16 +164,28 @@ func whoAmI(ctx context.Context, kube kubernetes.Interface) (string, error) {
 	return review.Status.UserInfo.Username, nil
 }
 
-// addLoop wires poller, board and controller.
-func addLoop(ctx context.Context, mgr manager.Manager, c clients, registry *scalers.Registry, o Options) error {
-	var kinds []controller.Kind
-	for _, text := range o.Kinds {
-		kind, err := controller.ParseKind(text, mgr.GetRESTMapper())
+// wiring is what the loop and the webhook are made of.
+type wiring struct {
+	clients
+	registry *scalers.Registry
+	kinds    []controller.Kind
+	options  Options
+}
+
+func parseKinds(texts []string, mapper meta.RESTMapper) ([]controller.Kind, error) {
+	kinds := make([]controller.Kind, 0, len(texts))
+	for _, text := range texts {
+		kind, err := controller.ParseKind(text, mapper)
 		if err != nil {
-			return fmt.Errorf("--kinds: %w", err)
+			return nil, fmt.Errorf("--kinds: %w", err)
 		}
 		kinds = append(kinds, kind)
 	}
+	return kinds, nil
+}
+
+// addLoop wires poller, board and controller.
+func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("find the name of this host for the leases: %w", err)
@@ -180,16 +197,16 @@ func addLoop(ctx context.Context, mgr manager.Manager, c clients, registry *scal
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	poller := poll.New(ctx, poll.Deps{
-		Registry: registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
+		Registry: w.registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
 		References: func(key board.Key, container string) scalers.References {
-			return target.References{Core: c.kube.CoreV1(), Dynamic: c.dynamic, Key: key, Container: container}
+			return target.References{Core: w.kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
 		},
 	})
 	loop = controller.New(controller.Options{
-		Log: mgr.GetLogger().WithName("loop"), Kube: c.kube, Target: c.target, Mapper: mgr.GetRESTMapper(), Types: registry,
+		Log: mgr.GetLogger().WithName("loop"), Kube: w.kube, Target: w.target, Types: w.registry,
 		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports,
-		Kinds: kinds, Namespace: o.Namespace, Identity: host + "_" + uuid.NewString(), Class: o.Class,
-		SweepInterval: o.SweepInterval, Lease: o.Lease,
+		Kinds: w.kinds, Namespace: w.options.Namespace, Identity: host + "_" + uuid.NewString(), Class: w.options.Class,
+		SweepInterval: w.options.SweepInterval, Lease: w.options.Lease,
 	})
 	return mgr.Add(everyReplica(func(ctx context.Context) error {
 		defer poller.Close()

@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"autoscale.io/scalers"
+	"autoscale.io/scaling/controller"
 	"autoscale.io/webhook"
 )
 
@@ -21,8 +22,9 @@ const (
 )
 
 // addWebhook serves the admission webhook with the rest of the process.
-func addWebhook(ctx context.Context, mgr manager.Manager, c clients, registry *scalers.Registry, o Options) error {
-	identity, err := whoAmI(ctx, c.kube)
+func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
+	o := w.options
+	identity, err := whoAmI(ctx, w.kube)
 	if err != nil {
 		return err
 	}
@@ -30,7 +32,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, c clients, registry *s
 	switch o.Certs {
 	case certsFiles:
 	case certsSelfSigned:
-		certificates := &webhook.SelfSigned{Kube: c.kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
+		certificates := &webhook.SelfSigned{Kube: w.kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
 		if err := certificates.Ensure(ctx); err != nil {
 			return err
 		}
@@ -41,7 +43,8 @@ func addWebhook(ctx context.Context, mgr manager.Manager, c clients, registry *s
 	default:
 		return fmt.Errorf("--certs: got %q, want %s or %s", o.Certs, certsSelfSigned, certsFiles)
 	}
-	handler, err := webhook.NewHandler(webhook.Reviewer{Types: registry, Identity: identity, Class: o.Class, Now: time.Now}, mgr.GetLogger().WithName("webhook"), metrics.Registry)
+	reviewer := webhook.Reviewer{Types: w.registry, Identity: identity, Class: o.Class, Scalable: w.manages, Now: time.Now}
+	handler, err := webhook.NewHandler(reviewer, mgr.GetLogger().WithName("webhook"), metrics.Registry)
 	if err != nil {
 		return err
 	}
@@ -54,4 +57,9 @@ func addWebhook(ctx context.Context, mgr manager.Manager, c clients, registry *s
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	return nil
+}
+
+// manages says whether this install manages a kind.
+func (w wiring) manages(group, kind string) bool {
+	return slices.ContainsFunc(w.kinds, func(k controller.Kind) bool { return k.Group == group && k.Kind == kind })
 }
