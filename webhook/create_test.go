@@ -61,10 +61,12 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 		untouched("child of a CronJob", nil, object{annotations: faulty, owner: owner("batch/v1", "CronJob", true), replicas: 4}),
 		untouched("child of a further kind", nil, object{annotations: faulty, owner: owner("argoproj.io/v1alpha1", "Rollout", true), replicas: 4}),
 		untouched("child that became managed by hand", &configured, object{uid: uid, annotations: faulty, owner: owner("apps/v1", "Deployment", true), replicas: 1}),
-		untouched("being deleted", &configured, object{uid: uid, deleting: true, replicas: 0}),
+		untouched("being deleted", &configured, object{uid: uid, annotations: with(), deleting: true, replicas: 0}),
 		untouched("another install's, with a fault", nil, object{annotations: change(faulty, "class", "blue"), replicas: 4}),
 		untouched("handed over to another install", &configured, object{uid: uid, labels: stamped(), annotations: with("class", "blue"), replicas: 1}),
 		untouched("released by another install", &object{uid: uid, annotations: with("class", "blue"), replicas: 4}, object{uid: uid, replicas: 1}),
+		untouched("released by another install, which has yet to clean up", &object{uid: uid, annotations: with("class", "blue", "state", before), replicas: 4},
+			object{uid: uid, annotations: map[string]string{"autoscale.io/state": before}, replicas: 1}),
 		untouched("labelled by another install", nil, object{labels: map[string]string{"autoscale.io/bucket": "blue.13"}, replicas: 4}),
 		{
 			name: "child of a kind that is not scalable is ours",

@@ -9,13 +9,12 @@ import (
 
 // keepReplicas undoes a change of the count by anybody but the autoscaler: a manifest that is applied again, or one whose replicas were dropped, the
 // request that adopts included. Bounds that change in the same request hold at once.
-func (r Reviewer) keepReplicas(q request, decoded annotations.Result, v *verdict) {
+func (r Reviewer) keepReplicas(q request, settings annotations.Settings, v *verdict) {
 	live, ok := q.old.replicas()
 	asked, okNew := q.new.replicas()
 	if !ok || !okNew {
 		return
 	}
-	settings := decoded.Workload.Settings
 	if settings.DryRun {
 		// A dry run writes no replicas, so the manifest's count is in force.
 		if asked != live {
@@ -24,7 +23,7 @@ func (r Reviewer) keepReplicas(q request, decoded annotations.Result, v *verdict
 		return
 	}
 	kept := live
-	if len(decoded.Faults) == 0 && !paused(settings, q.now) && r.boundsMoved(q, settings) {
+	if !paused(settings, q.now) && r.boundsMoved(q, settings) {
 		kept = within(settings, live, q.old)
 	}
 	if asked == kept {
@@ -47,10 +46,10 @@ func paused(s annotations.Settings, now time.Time) bool {
 	return s.Pause.Mode != annotations.PauseOff && (s.PauseUntil == nil || s.PauseUntil.After(now))
 }
 
-// boundsMoved says whether the request changes the bounds of an object that had sound ones. An adoption does not: it holds the live count, which
-// the loop then leads into the bounds at the pace of the behavior.
+// boundsMoved says whether the request changes the bounds of an object that had sound ones, and then it has sound ones still, or it were denied. An adoption
+// does not: it holds the live count, which the loop then leads into the bounds at the pace of the behavior.
 func (r Reviewer) boundsMoved(q request, s annotations.Settings) bool {
-	if !r.manages(q.old) || !boundsRewritten(q) {
+	if !boundsRewritten(q) {
 		return false
 	}
 	before := annotations.Decode(q.old.Metadata.Annotations, r.Types)

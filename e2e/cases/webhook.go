@@ -18,6 +18,7 @@ func webhookCases() []Case {
 		{ID: "WH-01", Symptom: "the webhook is away and nothing can be created, not even what would bring it back", Holds: "everything is created without it, in time", Alone: true, Run: webhookAway},
 		{ID: "WH-03", Symptom: "objects made while the webhook was away are never managed", Holds: "the loop finds and adopts them", Alone: true, Run: missedObjects},
 		{ID: "WH-13", Symptom: "a dry run fails or leaves traces", Holds: "the same answer and no trace", Run: dryRun},
+		{ID: "WH-certs", Symptom: "the install's own rights are too few to make the webhook's certificate", Holds: "a self-signed certificate is made, kept and trusted with the shipped rights", Alone: true, Run: selfSigned},
 		{ID: "WH-16", Symptom: "an annotation-driven webhook is called for every object", Holds: "only objects that have or had an annotation reach it", Alone: true, Run: onlyAnnotated},
 	}
 }

@@ -31,7 +31,10 @@ import (
 const (
 	Namespace      = "autoscale-system"
 	ServiceAccount = "autoscaler"
+	Service        = "autoscaler"
 	WebhookConfig  = "autoscale.io"
+	// CertificateSecret keeps the certificate that --certs=self-signed makes.
+	CertificateSecret = "autoscaler-webhook"
 )
 
 const loopback = "127.0.0.1"
@@ -195,6 +198,18 @@ func get(ctx context.Context, url string) (string, error) {
 		return "", fmt.Errorf("GET %s: %s: %s", url, response.Status, body.String())
 	}
 	return body.String(), nil
+}
+
+// Address is a loopback address.
+type Address struct{ Port string }
+
+// String is host:port.
+func (a Address) String() string { return net.JoinHostPort(loopback, a.Port) }
+
+// FreeAddress finds a loopback port that nobody listens on.
+func FreeAddress() (Address, error) {
+	port, err := freePort()
+	return Address{strconv.Itoa(port)}, err
 }
 
 func freePort() (int, error) {

@@ -149,8 +149,8 @@ func run(t *testing.T, test func(*world)) {
 			t.Fatal(err)
 		}
 		w.poller = New(t.Context(), Deps{Registry: w.registry, Board: w.board, References: w.references, Log: logr.Discard(), Now: time.Now})
+		t.Cleanup(w.poller.Close)
 		test(w)
-		w.poller.Close()
 	})
 }
 
@@ -175,7 +175,7 @@ func (w *world) references(_ board.Key, container string) scalers.References {
 	return w.refs
 }
 
-// after lets d pass, and everything that happens until then settle.
+// after lets d pass on the fake clock, and everything that happens until then settle.
 func (w *world) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
