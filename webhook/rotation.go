@@ -79,12 +79,8 @@ func advance(m material, c circumstances) (material, error) {
 // authorities are those that the bundle needs: of the two certificates, and the older ones that a replica may still serve a certificate of.
 func (m material) authorities(now time.Time) []*x509.Certificate {
 	var wanted []*x509.Certificate
-	if now.Before(m.current.leaf.NotBefore.Add(trustOld)) || m.next != nil {
-		for _, authority := range m.trusted {
-			if now.Before(authority.NotAfter) {
-				wanted = addAuthority(wanted, authority)
-			}
-		}
+	if now.Before(m.current.leaf.NotBefore.Add(trustOld)) {
+		wanted = slices.Clone(m.trusted)
 	}
 	wanted = addAuthority(wanted, m.current.authority)
 	if m.next != nil {

@@ -200,6 +200,32 @@ func TestRotatedSecretIsUsedInTheEndThoughTheOldOneWorks(t *testing.T) {
 	})
 }
 
+func TestReferencesAreReadAgainAfterATimeout(t *testing.T) {
+	run(t, func(w *world) {
+		orders := w.sources["orders"]
+		orders.read = func(ctx context.Context, password string) (scalers.Reading, error) {
+			if password == "old-password" {
+				<-ctx.Done()
+				return scalers.Reading{}, ctx.Err()
+			}
+			return scalers.Reading{Value: 30}, nil
+		}
+		w.refs.set(secretPlace, "old-password")
+		w.upsert(worker, on(map[string]string{"trigger.orders": withSecret}))
+		w.poller.Observe(worker, 1, false)
+		w.after(5 * time.Second)
+		if e := w.entry(worker); e.Triggers[0].Known {
+			t.Errorf("got %+v, want UNKNOWN", e)
+		}
+		w.refs.set(secretPlace, "new-password")
+		w.after(6 * time.Second)
+		if e := w.entry(worker); !e.Triggers[0].Known || e.Replicas != 3 {
+			t.Errorf("got %+v, want a reading with the new password", e)
+		}
+		orders.is(t, 2, 1)
+	})
+}
+
 func TestReferenceErrorIsUnknown(t *testing.T) {
 	run(t, func(w *world) {
 		w.upsert(worker, on(map[string]string{"trigger.orders": withSecret}))

@@ -1,0 +1,120 @@
+package report
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"autoscale.io/annotations"
+	"autoscale.io/annotations/schema"
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
+)
+
+// working is the entry of a workload that has work.
+func working() *board.Entry {
+	return &board.Entry{
+		Replicas: 5, From: 2, Reason: decide.AboveTarget, Active: true, At: time.Unix(1772452800, 250e6),
+		Message:  "trigger orders: 45 at a target of 10 each asks for 5 replicas",
+		Triggers: []board.Trigger{{Name: "orders", Type: "redis-streams", Target: 10, Known: true, Value: 45}},
+	}
+}
+
+const isReady = `{"type":"Ready","status":"True","reason":"Reading","message":"every trigger can be read"}`
+
+func TestConditionsText(t *testing.T) {
+	const active, notPaused = `{"type":"Active","status":"True","reason":"Working"}`, `{"type":"Paused","status":"False","reason":"NotPaused"}`
+	rows := []struct {
+		name string
+		edit func(*board.Entry)
+		want []string
+	}{
+		{"working", func(*board.Entry) {}, []string{active, notPaused, isReady}},
+		{
+			"idle", func(e *board.Entry) { e.Reason, e.Message, e.Active = decide.Idle, "no work seen", false },
+			[]string{`{"type":"Active","status":"False","reason":"Idle","message":"no work seen"}`, notPaused, isReady},
+		},
+		{
+			"a person's zero", func(e *board.Entry) { e.Reason, e.Message = decide.ZeroByUser, "scaled to zero by a person" },
+			[]string{`{"type":"Active","status":"False","reason":"ZeroByUser","message":"scaled to zero by a person"}`, notPaused, isReady},
+		},
+		{
+			"cooling down is still active", func(e *board.Entry) { e.Reason, e.Active = decide.CoolingDown, false },
+			[]string{active, notPaused, isReady},
+		},
+		{
+			"paused", func(e *board.Entry) { e.Paused, e.Message = true, "paused; holding 2 replicas" },
+			[]string{active, `{"type":"Paused","status":"True","reason":"Paused","message":"paused; holding 2 replicas"}`, isReady},
+		},
+		{
+			"two unreadable triggers", func(e *board.Entry) {
+				e.Triggers = append(e.Triggers,
+					board.Trigger{Name: "mails", Error: `dial "mail": refused`}, board.Trigger{Name: "news", Error: "the scaler panicked: nil map\ngoroutine 7"})
+			},
+			[]string{
+				active, notPaused,
+				`{"type":"Ready","status":"False","reason":"TriggerUnknown","message":"trigger mails: dial \"mail\": refused; trigger news: the scaler panicked: nil map"}`,
+			},
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			e := working()
+			row.edit(e)
+			conditions := FromEntry(e)
+			want := `{"conditions":[` + strings.Join(row.want, ",") + `]}`
+			if got := conditions.String(); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if got := Parse(conditions.String()); !reflect.DeepEqual(got, conditions) {
+				t.Errorf("read back as %+v, want %+v", got, conditions)
+			}
+		})
+	}
+}
+
+func TestConditionsOfFaults(t *testing.T) {
+	conditions := FromFaults(annotations.Faults{
+		{Key: "autoscale.io/max-replicas", Problem: schema.Problem{Text: "missing; want a whole number ≥ 1"}},
+		{Key: "autoscale.io/trigger.orders", Problem: schema.Problem{Param: "target", Text: `got "<b>", want a number > 0`}},
+	})
+	const want = `{"conditions":[{"type":"Ready","status":"False","reason":"InvalidAnnotations","message":` +
+		`"autoscale.io/max-replicas: missing; want a whole number ≥ 1; autoscale.io/trigger.orders: target: got \"\u003cb\u003e\", want a number \u003e 0"}]}`
+	if got := conditions.String(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := Parse(conditions.String()); !reflect.DeepEqual(got, conditions) {
+		t.Errorf("read back as %+v, want %+v", got, conditions)
+	}
+}
+
+func TestSameLooksAtEverythingButTheMessage(t *testing.T) {
+	base := func() Conditions { return FromEntry(working()) }
+	rows := []struct {
+		name string
+		edit func(Conditions) Conditions
+		same bool
+	}{
+		{"nothing", func(c Conditions) Conditions { return c }, true},
+		{"message", func(c Conditions) Conditions { c[1].Message = "another"; return c }, true},
+		{"type", func(c Conditions) Conditions { c[1].Type = "Another"; return c }, false},
+		{"status", func(c Conditions) Conditions { c[1].Status = "True"; return c }, false},
+		{"reason", func(c Conditions) Conditions { c[1].Reason = "Another"; return c }, false},
+		{"one less", func(c Conditions) Conditions { return c[:2] }, false},
+		{"none", func(Conditions) Conditions { return nil }, false},
+	}
+	for _, row := range rows {
+		if got := base().Same(row.edit(base())); got != row.same {
+			t.Errorf("%s changed: same is %v, want %v", row.name, got, row.same)
+		}
+	}
+}
+
+func TestParseOfNonsenseIsNoConditions(t *testing.T) {
+	for _, text := range []string{"", "null", "{", "[]", `"conditions"`, `{"conditions":"Ready"}`, `{"conditions":[{"type":7}]}`, "{}"} {
+		if got := Parse(text); len(got) != 0 {
+			t.Errorf("%s was read as %+v, want nothing", text, got)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	appsv1 "k8s.io/api/apps/v1"
+
+	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
+)
+
+var worker = board.Key{Resource: appsv1.SchemeGroupVersion.WithResource("deployments"), Namespace: "shop", Name: "worker"}
+
+func shown(t *testing.T, m *Metrics, want string, names ...string) {
+	t.Helper()
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMetricsShowTheBoard(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	m := NewMetrics(b)
+	b.Put(worker, working())
+	shown(t, m, `
+# HELP autoscale_adoptions_total Objects adopted by the loop because the webhook had missed them.
+# TYPE autoscale_adoptions_total counter
+autoscale_adoptions_total 0
+# HELP autoscale_trigger_known 1 when the latest read worked, 0 while the trigger is UNKNOWN.
+# TYPE autoscale_trigger_known gauge
+autoscale_trigger_known{kind="deployments.apps",name="worker",namespace="shop",trigger="orders",type="redis-streams"} 1
+# HELP autoscale_trigger_target Value that one replica is meant to carry.
+# TYPE autoscale_trigger_target gauge
+autoscale_trigger_target{kind="deployments.apps",name="worker",namespace="shop",trigger="orders",type="redis-streams"} 10
+# HELP autoscale_trigger_value Latest value of the trigger; absent while it cannot be read.
+# TYPE autoscale_trigger_value gauge
+autoscale_trigger_value{kind="deployments.apps",name="worker",namespace="shop",trigger="orders",type="redis-streams"} 45
+# HELP autoscale_workload_active 1 while an event trigger is active.
+# TYPE autoscale_workload_active gauge
+autoscale_workload_active{kind="deployments.apps",name="worker",namespace="shop"} 1
+# HELP autoscale_workload_decision_timestamp_seconds When the latest decision was made, in seconds since 1970.
+# TYPE autoscale_workload_decision_timestamp_seconds gauge
+autoscale_workload_decision_timestamp_seconds{kind="deployments.apps",name="worker",namespace="shop"} 1.77245280025e+09
+# HELP autoscale_workload_desired_replicas Replicas that the latest decision asks for.
+# TYPE autoscale_workload_desired_replicas gauge
+autoscale_workload_desired_replicas{kind="deployments.apps",name="worker",namespace="shop",reason="AboveTarget"} 5
+# HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision.
+# TYPE autoscale_workload_replicas gauge
+autoscale_workload_replicas{kind="deployments.apps",name="worker",namespace="shop"} 2
+`)
+}
+
+func TestMetricsFollowTheBoard(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	m := NewMetrics(b)
+	other := worker
+	other.Name = "mailer"
+	b.Put(worker, working())
+	b.Put(other, working())
+	m.Adoptions.Inc()
+	m.Scales.WithLabelValues("up", "ok").Inc()
+	if n := testutil.CollectAndCount(m); n != 2*7+2 {
+		t.Errorf("got %d series, want seven a workload and two counters", n)
+	}
+	e := working()
+	e.Reason = decide.AtTarget
+	b.Put(worker, e)
+	if n := testutil.CollectAndCount(m, "autoscale_workload_desired_replicas"); n != 2 {
+		t.Errorf("got %d series of desired replicas, want no series of an earlier reason", n)
+	}
+	b.Delete(other)
+	b.Delete(worker)
+	shown(t, m, `
+# HELP autoscale_adoptions_total Objects adopted by the loop because the webhook had missed them.
+# TYPE autoscale_adoptions_total counter
+autoscale_adoptions_total 1
+# HELP autoscale_scales_total Writes of replicas, by direction (up, down) and outcome (ok, conflict, error).
+# TYPE autoscale_scales_total counter
+autoscale_scales_total{direction="up",outcome="ok"} 1
+`)
+}
+
+func TestUnknownHasNoValue(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	m := NewMetrics(b)
+	e := working()
+	e.Triggers[0] = board.Trigger{Name: "orders", Type: "redis-streams", Error: "refused", Since: time.Unix(9, 0)}
+	b.Put(worker, e)
+	shown(t, m, `
+# HELP autoscale_trigger_known 1 when the latest read worked, 0 while the trigger is UNKNOWN.
+# TYPE autoscale_trigger_known gauge
+autoscale_trigger_known{kind="deployments.apps",name="worker",namespace="shop",trigger="orders",type="redis-streams"} 0
+`, "autoscale_trigger_known", "autoscale_trigger_value", "autoscale_trigger_target")
+}
+
+// TestOddNames proves that a name is a label and nothing else, and that two which differ in little are two.
+func TestOddNames(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	m := NewMetrics(b)
+	for _, name := range []string{"a-1.b", "a-1-b", `q"uo\te`, "new\nline", "größe", ""} {
+		key := worker
+		key.Name = name
+		b.Put(key, working())
+	}
+	shown(t, m, `
+# HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision.
+# TYPE autoscale_workload_replicas gauge
+autoscale_workload_replicas{kind="deployments.apps",name="",namespace="shop"} 2
+autoscale_workload_replicas{kind="deployments.apps",name="a-1-b",namespace="shop"} 2
+autoscale_workload_replicas{kind="deployments.apps",name="a-1.b",namespace="shop"} 2
+autoscale_workload_replicas{kind="deployments.apps",name="größe",namespace="shop"} 2
+autoscale_workload_replicas{kind="deployments.apps",name="new\nline",namespace="shop"} 2
+autoscale_workload_replicas{kind="deployments.apps",name="q\"uo\\te",namespace="shop"} 2
+`, "autoscale_workload_replicas")
+}
+
+func TestMetricsRegisterAndLint(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	b.Put(worker, working())
+	m := NewMetrics(b)
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(m); err != nil {
+		t.Fatal(err)
+	}
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("got problems %v, error %v, want none", problems, err)
+	}
+}
