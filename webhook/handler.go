@@ -65,10 +65,9 @@ func (h *Handler) Handle(_ context.Context, req admission.Request) admission.Res
 
 // answer lets no panic through: a fault of ours must not stop anybody's deployment.
 func (h *Handler) answer(req admission.Request) (response admission.Response, result outcome) {
-	log := h.log.WithValues("kind", req.Kind.Kind, "object", req.Namespace+"/"+req.Name)
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error(fmt.Errorf("panic: %v", p), "a review panicked; the object is admitted as it is", "stack", string(debug.Stack()))
+			h.logOf(req).Error(fmt.Errorf("panic: %v", p), "a review panicked; the object is admitted as it is", "stack", string(debug.Stack()))
 			response, result = admitted("autoscale.io could not check this object, so it is admitted as it is; the autoscaler's log says why"), outcomeFailed
 		}
 	}()
@@ -77,7 +76,7 @@ func (h *Handler) answer(req admission.Request) (response admission.Response, re
 	}
 	q, err := h.read(req)
 	if err != nil {
-		log.Info("an object cannot be read and is admitted as it is", "error", err.Error())
+		h.logOf(req).Info("an object cannot be read and is admitted as it is", "error", err.Error())
 		return admitted("autoscale.io cannot read this object, so it is admitted as it is: " + err.Error()), outcomeFailed
 	}
 	v := h.reviewer.review(q)
@@ -87,6 +86,10 @@ func (h *Handler) answer(req admission.Request) (response admission.Response, re
 	response = admitted(v.warnings...)
 	response.Patches = v.patch(q.new)
 	return response, v.outcome
+}
+
+func (h *Handler) logOf(req admission.Request) logr.Logger {
+	return h.log.WithValues("kind", req.Kind.Kind, "object", req.Namespace+"/"+req.Name)
 }
 
 func (h *Handler) read(req admission.Request) (request, error) {

@@ -23,7 +23,7 @@ type Events struct {
 const maxNote = 1024
 
 func (e Events) record(object runtime.Object, kind, reason, action, note string) {
-	e.about(object, nil, kind, reason, action, note)
+	e.Recorder.Eventf(object, nil, kind, reason, action, "%s", cut(note))
 }
 
 // aboutTrigger records an event about one trigger of a workload. Events that differ in nothing but their note are counted as one, so a new fault has to
@@ -33,14 +33,15 @@ func (e Events) aboutTrigger(object runtime.Object, t board.Trigger, kind, reaso
 	// Writing to a hash cannot fail.
 	_, _ = h.Write([]byte(firstLine(t.Error) + t.Note))
 	related := &corev1.ObjectReference{Kind: "Trigger", Name: t.Name, ResourceVersion: strconv.FormatUint(uint64(h.Sum32()), 10)}
-	e.about(object, related, kind, reason, "Read", note)
+	e.Recorder.Eventf(object, related, kind, reason, "Read", "%s", cut(note))
 }
 
-func (e Events) about(object, related runtime.Object, kind, reason, action, note string) {
+// cut shortens a note to what the API takes.
+func cut(note string) string {
 	if len(note) > maxNote {
-		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+		return strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
 	}
-	e.Recorder.Eventf(object, related, kind, reason, action, "%s", note)
+	return note
 }
 
 // Scaled says that the count was changed.

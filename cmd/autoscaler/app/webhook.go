@@ -33,12 +33,12 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	case certsFiles:
 	case certsSelfSigned:
 		certificates := &webhook.SelfSigned{Kube: w.kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
-		if err := certificates.Ensure(ctx); err != nil {
-			return err
-		}
 		options.TLSOpts = []func(*tls.Config){func(config *tls.Config) { config.GetCertificate = certificates.GetCertificate }}
 		if err := mgr.Add(everyReplica(certificates.Run)); err != nil {
 			return fmt.Errorf("set up the webhook's certificate: %w", err)
+		}
+		if err := mgr.AddReadyzCheck("certificate", certificates.Ready); err != nil {
+			return fmt.Errorf("set up the probes: %w", err)
 		}
 	default:
 		return fmt.Errorf("--certs: got %q, want %s or %s", o.Certs, certsSelfSigned, certsFiles)
