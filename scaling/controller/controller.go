@@ -67,7 +67,7 @@ type Controller struct {
 
 	queue priorityqueue.PriorityQueue[board.Key]
 	ready chan struct{}
-	// swept asks for a sweep soon.
+	// sweepSoon asks for a sweep soon.
 	sweepSoon chan struct{}
 
 	mu      sync.Mutex

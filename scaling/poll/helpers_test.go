@@ -175,7 +175,7 @@ func (w *world) references(_ board.Key, container string) scalers.References {
 	return w.refs
 }
 
-// after lets d pass on the fake clock, and everything that happens until then settle.
+// after lets d pass on the fake clock of synctest, which takes no time, and everything that happens until then settle.
 func (w *world) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
