@@ -14,7 +14,7 @@ func (s *step) trackIdleness() {
 	switch {
 	case s.d.Active, s.braked():
 		st.restartCooldown()
-	case s.events == 0, s.eventsUnknown > 0:
+	case s.events == 0, s.eventsUnknown > 0, s.doubt:
 		st.idle = false
 	default:
 		if s.pause != st.pause { // a pause has begun or ended

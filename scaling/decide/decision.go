@@ -33,6 +33,14 @@ const (
 	ZeroByUser Reason = "ZeroByUser"
 	// Paused: the pause annotation holds or sets the count.
 	Paused Reason = "Paused"
+	// FallbackInUse: a trigger cannot be read, and its fallback decided.
+	FallbackInUse Reason = "Fallback"
+	// Guarded: a guard is at its limit, or cannot be read, so the count does not rise.
+	Guarded Reason = "Guarded"
+	// RollingOut: a rollout is in progress, so the count does not fall.
+	RollingOut Reason = "RollingOut"
+	// Conflict: another controller sets the count, so this one does not.
+	Conflict Reason = "Conflict"
 	// ForcedActive: force-active holds the floor although no trigger is active.
 	ForcedActive Reason = "ForcedActive"
 )
@@ -41,7 +49,9 @@ const (
 type Proposal struct {
 	// Known is false when the trigger's reading was UNKNOWN.
 	Known bool
-	// Active is true when value > activation or work is in progress.
+	// Fallback is true when the reading was UNKNOWN and Input.Fallback stands in for it.
+	Fallback bool
+	// Active is true when value > activation, work is in progress, or a fallback stands in.
 	Active bool
 	// Replicas asked for, saturated at the largest int32; 0 while UNKNOWN.
 	Replicas int32
@@ -56,10 +66,12 @@ type Decision struct {
 	Reason Reason
 	// Active says that at least one event trigger was seen active, or that force-active is set.
 	Active bool
-	// Unknown is the number of triggers that could not be read.
+	// Unknown is the number of triggers that could not be read and have no fallback.
 	Unknown int
 	// Winner is the index of the trigger that decided, or -1.
 	Winner int
+	// Guard is the index of the guard that held back the count, or -1.
+	Guard int
 	// Wanted is the proposal before stabilization, policies and bounds.
 	Wanted int32
 	// Proposals has one entry a trigger, in the order of Input.Triggers.

@@ -63,6 +63,18 @@ func (s *step) follow() {
 	if s.mayRest {
 		s.nameActivation()
 	}
+	s.nameFallback()
+}
+
+// nameFallback gives a decision that a fallback made its own name, unless something else held it back.
+func (s *step) nameFallback() {
+	if w := s.d.Winner; w < 0 || !s.d.Proposals[w].Fallback {
+		return
+	}
+	switch s.d.Reason {
+	case AtTarget, AboveTarget, BelowTarget, Waking:
+		s.settle(s.d.Replicas, FallbackInUse)
+	}
 }
 
 // holdUnknown keeps the count, or the floor if that is more.

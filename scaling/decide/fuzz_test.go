@@ -3,24 +3,29 @@ package decide
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// FuzzStep walks a workload through a random life: readings come, fail and lie, edits, pauses and persons happen, writes
-// land or do not, and the State is lost. After every Step these hold:
+// FuzzStep walks a workload through a random life: readings come, fail and lie, edits, pauses, rollouts, guards, rivals and
+// persons happen, writes land or do not, and the State is lost. After every Step these hold; 1 to 5 are promises of the product:
 //
-//	a  the count is within [max(min, 1), max], or the idle count or zero, or the number of a pause, or the present count
-//	b  with any trigger UNKNOWN the count does not fall, unless it was above the maximum
-//	c  a new State does not lower a count inside the scale-down window, but for the step to rest
-//	d  the step to rest comes only after every event trigger has been known and idle for the whole cooldown
+//	a  (5) the count is within [max(min, 1), max], or the idle count or zero, or the number of a pause, or the present count, or
+//	   between the present count and a maximum that it is above
+//	b  (2) with any trigger UNKNOWN the count does not fall, unless it was above the maximum; a fallback lowers it only if it is one
+//	   that a person chose for that
+//	c  (4) a new State, and one after an edit, does not lower a count inside the scale-down window, but for the step to rest
+//	d  (3) the step to rest comes only after every event trigger has been known and idle for the whole cooldown
 //	e  the same input gives the same answer, from a copy of the State and when asked again at once
-//	f  NaN, infinite, negative and impossible readings are UNKNOWN (and so b holds for them)
+//	f  (1) NaN, infinite, negative and impossible readings are UNKNOWN (and so b holds for them)
 //	g  a person's zero stays, unless a pause orders a count
 //	h  a time to ask again is in the future, and there are a reason and a sentence
 //	i  a paused direction is not taken, and a hold holds
 //	j  histories do not grow without bound
+//	k  a guard that is at its limit or UNKNOWN keeps the count from rising above the floor; a rollout keeps it from falling; beside
+//	   a rival it does not move
 func FuzzStep(f *testing.F) {
 	f.Add([]byte("a quiet life"))
 	f.Add([]byte{0, 0, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 200, 100, 50, 25})
@@ -100,6 +105,11 @@ func (w *walk) edit() {
 	in.Behavior.ScaleUp.Select = SelectPolicy(w.small(3))
 	in.Behavior.ScaleDown.Policies = []Policy{{Value: 1 + w.small(200), Period: time.Minute, Percent: w.oneIn(2)}}
 	in.Behavior.EventRamp = w.oneIn(2)
+	in.Fallback = Fallback{After: int(w.small(4)), Replicas: 1 + w.small(30), Behavior: FallbackBehavior(w.small(4))}
+	in.Guards = nil
+	if w.oneIn(4) {
+		in.Guards = []Guard{{Name: "g", Limit: 10}}
+	}
 	in.Triggers = nil
 	for i := range w.small(4) {
 		in.Triggers = append(in.Triggers, Trigger{
@@ -116,11 +126,28 @@ func (w *walk) edit() {
 func (w *walk) change() {
 	w.now = w.now.Add(w.seconds(20))
 	for i := range w.in.Triggers {
-		w.in.Triggers[i].Reading = w.reading()
+		failures := w.in.Triggers[i].Reading.Failures + 1
+		r := w.reading()
+		if !r.Known {
+			r.Failures = failures
+		}
+		w.in.Triggers[i].Reading = r
+	}
+	for i := range w.in.Guards {
+		w.in.Guards[i].Reading = w.reading()
 	}
 	switch w.byte() % 40 {
 	case 1:
 		w.edit()
+		w.state = w.state.Edited()
+		w.seeded, w.first = w.now, w.in.Current
+		w.idleFrom, w.worked = time.Time{}, true
+	case 12, 13, 14:
+		w.in.RollingOut = !w.in.RollingOut
+	case 15:
+		w.in.Rival = "somebody"
+	case 16, 17, 18:
+		w.in.Rival = ""
 	case 2:
 		w.forget()
 	case 3:
@@ -193,10 +220,11 @@ func (w *walk) facts() (pause PauseMode, events, unknown, insane int, idle bool)
 	for _, tr := range w.in.Triggers {
 		v := tr.Reading.Value
 		bad := math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || math.IsNaN(tr.Target) || tr.Target <= 0 || math.IsNaN(tr.Activation)
-		if bad {
+		standIn := w.standsIn(tr)
+		if bad && !standIn {
 			insane++
 		}
-		if bad || !tr.Reading.Known {
+		if (bad || !tr.Reading.Known) && !standIn {
 			unknown++
 		}
 		if tr.Resource {
@@ -206,6 +234,25 @@ func (w *walk) facts() (pause PauseMode, events, unknown, insane int, idle bool)
 		idle = idle && !bad && tr.Reading.Known && !tr.Reading.Busy && v <= tr.Activation
 	}
 	return pause, events, unknown, insane, idle && events > 0
+}
+
+// standsIn says whether a fallback votes for a trigger.
+func (w *walk) standsIn(tr Trigger) bool {
+	f := w.in.Fallback
+	voteless := w.in.Current == 0 && (f.Behavior == CurrentReplicas || f.Behavior == CurrentReplicasIfLower)
+	return !tr.usable() && f.After > 0 && tr.Reading.Failures >= f.After && !voteless
+}
+
+// mayLower says whether the fallback in use is one that was chosen for lowering, or none is in use.
+func (w *walk) mayLower() bool {
+	return w.in.Fallback.Behavior == Static || w.in.Fallback.Behavior == CurrentReplicasIfLower || !slices.ContainsFunc(w.in.Triggers, w.standsIn)
+}
+
+// guarded says whether a guard is at its limit or UNKNOWN.
+func (w *walk) guarded() bool {
+	return slices.ContainsFunc(w.in.Guards, func(g Guard) bool {
+		return !g.Reading.Known || !(g.Reading.Value >= 0 && g.Reading.Value < g.Limit)
+	})
 }
 
 func (w *walk) check(d Decision, sentence string) {
@@ -223,9 +270,9 @@ func (w *walk) check(d Decision, sentence string) {
 	}
 	falls, toRest := n < in.Current, n < in.Current && n < floor && n == rest
 	switch {
-	case !(n >= floor && n <= b.Max || n == rest || n == 0 && rest == 0 || ordered && n == in.Pause.Replicas || n == in.Current):
+	case !(n >= floor && n <= b.Max || n > b.Max && n < in.Current || n == rest || n == 0 && rest == 0 || ordered && n == in.Pause.Replicas || n == in.Current):
 		fail("a")
-	case falls && unknown > 0 && in.Current <= b.Max && !ordered:
+	case falls && (unknown > 0 || !w.mayLower()) && in.Current <= b.Max && !ordered:
 		fail("b")
 	case falls && !toRest && !ordered && in.Current <= b.Max && n < w.first && w.now.Sub(w.seeded) < in.Behavior.ScaleDown.Stabilization:
 		fail("c")
@@ -239,6 +286,8 @@ func (w *walk) check(d Decision, sentence string) {
 		fail("h")
 	case pause == PauseHold && n != in.Current || pause == PauseScaleIn && falls || pause == PauseScaleOut && n > in.Current:
 		fail("i")
+	case n > max(in.Current, floor) && w.guarded() && !ordered || falls && in.RollingOut && !ordered || n != in.Current && in.Rival != "":
+		fail("k")
 	}
 }
 
@@ -263,7 +312,7 @@ func (w *walk) remember(pause PauseMode, idle bool) {
 
 func (w *walk) active() bool {
 	for _, tr := range w.in.Triggers {
-		if !tr.Resource && tr.usable() && tr.active() {
+		if !tr.Resource && (tr.usable() && tr.active() || w.standsIn(tr)) {
 			return true
 		}
 	}

@@ -40,18 +40,29 @@ func (r *reference) reconcile(now time.Time, in Input) int32 {
 	}
 	if desired < 0 || failed > 0 && desired < in.Current {
 		r.failing = true
-		return min(max(in.Current, in.Bounds.Min), in.Bounds.Max)
+		if in.Current > in.Bounds.Max {
+			return r.lowerToMaximum(now, in)
+		}
+		return max(in.Current, in.Bounds.Min)
 	}
 	r.refill(now, in)
 	stabilized := r.stabilize(now, in, desired)
 	if in.Current > in.Bounds.Max {
-		return in.Bounds.Max // differs: the recommendation was remembered
+		return r.lowerToMaximum(now, in) // differs: the recommendation was remembered
 	}
 	result := r.rateLimit(now, in, stabilized)
 	if stabilized > in.Current && !in.Behavior.EventRamp && in.Behavior.ScaleUp.Select != SelectDisabled {
 		result = max(result, min(stabilized, desiredByEvents)) // differs: event triggers are reached in one step
 	}
 	return min(max(result, in.Bounds.Min), in.Bounds.Max) // differs: below the minimum it may go on rising
+}
+
+// lowerToMaximum differs: the policies say how fast, where they allow to scale down at all.
+func (r *reference) lowerToMaximum(now time.Time, in Input) int32 {
+	if in.Behavior.ScaleDown.Select == SelectDisabled {
+		return in.Bounds.Max
+	}
+	return r.rateLimit(now, in, in.Bounds.Max)
 }
 
 // refill differs: a scale-down window that ran empty while metrics failed starts full.

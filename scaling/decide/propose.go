@@ -53,6 +53,29 @@ func (t *Trigger) withinTolerance(current int32, b *Behavior) bool {
 	return 1-b.ScaleDown.Tolerance <= ratio && ratio <= 1+b.ScaleUp.Tolerance
 }
 
+// vote is the count that f asks for in place of a trigger.
+func (f *Fallback) vote(current int32) int32 {
+	switch f.Behavior {
+	case Static:
+		return f.Replicas
+	case CurrentReplicas:
+		return current
+	case CurrentReplicasIfLower:
+		return min(current, f.Replicas)
+	}
+	return max(current, f.Replicas)
+}
+
+// closed says whether g forbids raising the count.
+func (g *Guard) closed() bool {
+	return !g.usable() || g.Reading.Value >= g.Limit
+}
+
+// usable says whether g has a reading that can be compared.
+func (g *Guard) usable() bool {
+	return g.Reading.Known && finite(g.Reading.Value) && g.Reading.Value >= 0
+}
+
 // inUnits expresses value and target in whole thousandths, rounded up, as the HPA does with its quantities; 1.1 at 0.1
 // each is then 11 and not a hair more. A target that has finer digits is taken in billionths. Neither becomes zero.
 func inUnits(value, target float64) (v, t float64) {

@@ -12,6 +12,8 @@ import (
 func (d Decision) Sentence(in Input) string {
 	w := &sentence{d: &d, in: &in}
 	switch d.Reason {
+	case Conflict:
+		w.add(in.Rival, " scales this workload too; holding ", replicas(d.Replicas), " until one of the two is gone")
 	case ZeroByUser:
 		w.add("scaled to zero by a person; raise it by hand (kubectl scale) to hand it back")
 	case Paused:
@@ -20,9 +22,9 @@ func (d Decision) Sentence(in Input) string {
 		w.idle()
 	case CoolingDown:
 		w.coolingDown()
-	case AtMaximum:
+	case AtMaximum, RateLimited:
 		if d.From > in.Bounds.Max {
-			w.add(replicas(d.From), " are above max-replicas; lowering to max-replicas ", count(in.Bounds.Max))
+			w.aboveMaximum()
 			break
 		}
 		w.triggers()
@@ -64,12 +66,12 @@ func (w *sentence) triggers() {
 		w.trigger(w.d.Winner)
 	}
 	for i := range w.d.Proposals {
-		if i != w.d.Winner && w.d.Proposals[i].Known {
+		if i != w.d.Winner && (w.d.Proposals[i].Known || w.d.Proposals[i].Fallback) {
 			w.trigger(i)
 		}
 	}
 	for i := range w.d.Proposals {
-		if !w.d.Proposals[i].Known {
+		if !w.d.Proposals[i].Known && !w.d.Proposals[i].Fallback {
 			w.clause()
 			w.add("trigger ", w.in.Triggers[i].Name, " could not be read")
 		}
@@ -79,6 +81,11 @@ func (w *sentence) triggers() {
 // trigger is "trigger orders: 500 at a target of 10 each asks for 50 replicas".
 func (w *sentence) trigger(i int) {
 	t, p := &w.in.Triggers[i], w.d.Proposals[i]
+	if p.Fallback {
+		w.clause()
+		w.add("trigger ", t.Name, " could not be read ", count(saturate(int64(t.Reading.Failures))), " times in a row; its fallback asks for ", replicas(p.Replicas))
+		return
+	}
 	unit, each := "", " each"
 	if t.MetricType == Utilization {
 		unit = "%"
@@ -88,6 +95,9 @@ func (w *sentence) trigger(i int) {
 	}
 	w.clause()
 	w.add("trigger ", t.Name, ": ", number(t.Reading.Value), unit, " at a target of ", number(t.Target), unit, each)
+	if t.Reading.Doubt {
+		w.add(", a part of which could not be read,")
+	}
 	if t.Reading.Busy {
 		w.add(", with work in progress,")
 	}
@@ -111,7 +121,7 @@ func (w *sentence) outcome() {
 	n := w.d.Replicas
 	switch w.d.Reason {
 	case AtMaximum:
-		w.add("; cut to max-replicas ", count(n))
+		w.add("; cut to max-replicas ", count(n), w.schedule())
 	case AtMinimum:
 		w.raised()
 	case Stabilizing:
@@ -124,14 +134,48 @@ func (w *sentence) outcome() {
 		w.add("; force-active keeps at least ", replicas(n))
 	case TriggerUnknown:
 		w.add("; holding ", replicas(n))
+	case Guarded:
+		w.guarded()
+	case RollingOut:
+		w.add("; holding ", replicas(n), " until the rollout in progress is done")
 	}
+}
+
+// guarded says which guard held back the count.
+func (w *sentence) guarded() {
+	g := &w.in.Guards[w.d.Guard]
+	w.add("; guard ", g.Name)
+	if g.usable() {
+		w.add(": ", number(g.Reading.Value), " has reached its limit of ", number(g.Limit))
+	} else {
+		w.add(" could not be read and may have reached its limit of ", number(g.Limit))
+	}
+	w.add("; ", w.going())
+}
+
+// aboveMaximum speaks of a count that a person or an edit of the bounds left above the maximum.
+func (w *sentence) aboveMaximum() {
+	w.add(replicas(w.d.From), " are above max-replicas ", count(w.in.Bounds.Max), w.schedule(), "; ")
+	if w.d.Reason == RateLimited {
+		w.add(w.going(), " by the scale-down policies", w.until())
+		return
+	}
+	w.add("lowering to ", count(w.d.Replicas))
+}
+
+// schedule names the schedule that a bound comes from.
+func (w *sentence) schedule() string {
+	if w.in.Bounds.Schedule == "" {
+		return ""
+	}
+	return " (schedule " + w.in.Bounds.Schedule + ")"
 }
 
 // raised says which floor a count was raised to.
 func (w *sentence) raised() {
 	switch n := w.d.Replicas; {
 	case w.in.Bounds.Min >= 1:
-		w.add("; raised to min-replicas ", count(n))
+		w.add("; raised to min-replicas ", count(n), w.schedule())
 	case w.d.Active:
 		w.add("; raised to ", replicas(n), ", the least while there is work")
 	default:

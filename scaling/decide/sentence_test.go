@@ -29,7 +29,7 @@ func TestSentences(t *testing.T) {
 		},
 		{"unknown, but more", workload(1, broken("b"), event("a", 50)), "trigger a: 50 at a target of 10 each asks for 5 replicas; trigger b could not be read"},
 		{"no triggers", workload(1), "no triggers are set; holding 1 replica"},
-		{"above the maximum", with(workload(30, event("orders", 50)), maximum(10)), "30 replicas are above max-replicas; lowering to max-replicas 10"},
+		{"above the maximum", with(workload(30, event("orders", 50)), maximum(10)), "30 replicas are above max-replicas 10; lowering to 10"},
 		{"minimum", with(workload(5, event("orders", 0)), minimum(3)), "trigger orders: 0 at a target of 10 each asks for 0 replicas; raised to min-replicas 3"},
 		{"unknown below the minimum", with(workload(1, broken("orders")), minimum(3)), "trigger orders could not be read; raised to min-replicas 3"},
 		{

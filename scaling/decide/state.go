@@ -38,6 +38,9 @@ type State struct {
 	pause     PauseMode
 
 	proposals []Proposal
+
+	// edited asks the next Step to fill the windows with the present count.
+	edited bool
 }
 
 // ask is a count that was asked for and when.
@@ -55,6 +58,22 @@ func (s State) Clone() State {
 	s.removed = slices.Clone(s.removed)
 	s.proposals = slices.Clone(s.proposals)
 	return s
+}
+
+// Edited returns s for use after an edit of the triggers. What was recommended and changed before is kept, and the next Step
+// begins as though the present count had just been recommended and work had just been seen. Edits of anything else need no call:
+// a Step reads bounds, cooldowns and behavior anew each time.
+func (s State) Edited() State {
+	s.edited = s.seeded
+	return s
+}
+
+// refill carries out an edit.
+func (s *State) refill(at time.Duration, in *Input) {
+	s.edited = false
+	s.highs = s.highs.add(at, in.Current, in.Behavior.ScaleDown.Stabilization)
+	s.lows = s.lows.add(at, -in.Current, in.Behavior.ScaleUp.Stabilization)
+	s.restartCooldown()
 }
 
 // advance moves s to now and returns it as an offset. Time never runs backwards inside a State, whatever the clock does.

@@ -28,7 +28,8 @@ type step struct {
 	forced bool      // active, but only because of force-active
 
 	events        int   // event triggers
-	eventsUnknown int   // event triggers that could not be read
+	eventsUnknown int   // event triggers that could not be read and have no fallback
+	doubt         bool  // an event trigger's value is not the whole of it
 	eventWanted   int32 // the highest proposal of an event trigger, or none
 
 	floor    int32 // the least count while active: max(Min, 1)
@@ -54,15 +55,18 @@ func (s *step) observe() {
 // decide applies the rules. The first that claims the decision wins:
 func (s *step) decide() {
 	switch {
+	case s.rivalled(): // a workload has one master
 	case s.pausedAtCount(): // an explicit order of a person, beyond bounds and a zero
 	case s.zeroedByPerson(): // a person's zero, which stays until a person raises it
 	case s.pausedHolding(): // a person's brake
-	case s.aboveMaximum(): // an explicit bound, which holds whatever the triggers say
+	case s.aboveMaximum(): // an explicit bound, which holds whatever the triggers say; its rate is the policies' matter
 	case s.atRest(): // at zero or the idle count without work: stay
 	case s.goToRest(): // at the floor without work for the whole cooldown: the one way to zero
 	default:
 		s.follow() // the recommendation, within windows, policies and bounds
 	}
+	s.applyRollout()         // limits every way down but a person's order
+	s.applyGuards()          // limits every way up but a person's order
 	s.applyPausedDirection() // last, since it limits every rule above
 }
 
@@ -73,7 +77,10 @@ func (s *step) begin() {
 	}
 	s.at = st.advance(s.now)
 	st.meet(in.Current)
-	s.d = Decision{Replicas: in.Current, From: in.Current, Winner: -1, At: s.now}
+	if st.edited {
+		st.refill(s.at, in)
+	}
+	s.d = Decision{Replicas: in.Current, From: in.Current, Winner: -1, Guard: -1, At: s.now}
 	if in.Pause.Mode != NotPaused && (in.Pause.Until.IsZero() || s.now.Before(in.Pause.Until)) {
 		s.pause = in.Pause.Mode
 	}
@@ -85,18 +92,17 @@ func (s *step) readTriggers() {
 	st.proposals = st.proposals[:0]
 	for i := range s.in.Triggers {
 		t := &s.in.Triggers[i]
-		p := Proposal{Known: t.usable()}
-		if p.Known {
-			p.Active = t.active()
-			p.Replicas = t.propose(s.in.Current, &s.in.Behavior)
-		} else {
+		p := s.proposal(t)
+		missing := !p.Known && !p.Fallback
+		if missing {
 			s.d.Unknown++
 		}
 		if !t.Resource {
 			s.events++
-			if !p.Known {
+			if missing {
 				s.eventsUnknown++
 			}
+			s.doubt = s.doubt || t.Reading.Doubt
 			s.d.Active = s.d.Active || p.Active
 		}
 		st.proposals = append(st.proposals, p)
@@ -104,6 +110,20 @@ func (s *step) readTriggers() {
 	s.d.Proposals = st.proposals
 	s.forced = s.in.ForceActive && !s.d.Active
 	s.d.Active = s.d.Active || s.in.ForceActive
+}
+
+// proposal is what a trigger asks for. One that cannot be read asks for nothing, unless a fallback stands in for it; a fallback that
+// asks for no replica would take UNKNOWN for idle, so it stands in for nothing.
+func (s *step) proposal(t *Trigger) Proposal {
+	if t.usable() {
+		return Proposal{Known: true, Active: t.active(), Replicas: t.propose(s.in.Current, &s.in.Behavior)}
+	}
+	f := &s.in.Fallback
+	if f.After <= 0 || t.Reading.Failures < f.After {
+		return Proposal{}
+	}
+	n := f.vote(s.in.Current)
+	return Proposal{Fallback: n > 0, Active: n > 0, Replicas: n}
 }
 
 // measureBounds finds how low the count may go. Only event triggers can prove that there is no work, so a workload that
@@ -133,7 +153,7 @@ func (s *step) recommend() {
 	resting := s.mayRest && !s.d.Active
 	for i, p := range s.d.Proposals {
 		resource := s.in.Triggers[i].Resource
-		if !p.Known || resource && (s.in.Current == 0 || s.cooled) {
+		if !p.Known && !p.Fallback || resource && (s.in.Current == 0 || s.cooled) {
 			continue
 		}
 		n := p.Replicas
@@ -152,6 +172,15 @@ func (s *step) recommend() {
 // blocked says that the recommendation must not be followed down: a trigger that could not be read might ask for more.
 func (s *step) blocked() bool {
 	return s.d.Wanted == none || s.d.Unknown > 0 && s.d.Wanted < s.in.Current
+}
+
+// rivalled stands back where another controller sets the count: two of them would scale the workload up and down for ever.
+func (s *step) rivalled() bool {
+	if s.in.Rival == "" {
+		return false
+	}
+	s.settle(s.in.Current, Conflict)
+	return true
 }
 
 func (s *step) pausedAtCount() bool {
@@ -185,6 +214,13 @@ func (s *step) aboveMaximum() bool {
 		return false
 	}
 	s.settle(s.in.Bounds.Max, AtMaximum)
+	if s.in.Behavior.ScaleDown.Select == SelectDisabled {
+		return true // who forbids scaling down still means the maximum
+	}
+	if least, ends := s.downLimit(); least > s.in.Bounds.Max {
+		s.settle(least, RateLimited)
+		s.until(s.periodEnds(&s.in.Behavior.ScaleDown, ends, least < s.in.Current))
+	}
 	return true
 }
 
@@ -210,6 +246,32 @@ func (s *step) goToRest() bool {
 	}
 	s.settle(s.rest, Idle)
 	return true
+}
+
+// applyRollout keeps the count while a rollout replaces pods: a scale-down on top of it takes more of them than the rollout promised.
+func (s *step) applyRollout() {
+	if s.in.RollingOut && s.d.Replicas < s.in.Current && s.pause != PauseAt {
+		s.settle(s.in.Current, RollingOut)
+	}
+}
+
+// applyGuards keeps the count from rising while a guard is at its limit. A guard that cannot be read may be, so it holds too. The floor
+// of a workload that never rests is an order and is reached all the same.
+func (s *step) applyGuards() {
+	if s.d.Replicas <= s.in.Current || s.pause == PauseAt {
+		return
+	}
+	held := s.in.Current
+	if !s.mayRest {
+		held = min(max(held, s.floor), s.d.Replicas)
+	}
+	for i := range s.in.Guards {
+		if held < s.d.Replicas && s.in.Guards[i].closed() {
+			s.settle(held, Guarded)
+			s.d.Guard = i
+			return
+		}
+	}
 }
 
 func (s *step) applyPausedDirection() {
@@ -245,6 +307,7 @@ func (s *step) finish() {
 	if s.mayRest && s.st.idle && s.in.Current > s.rest {
 		s.recheckAt(s.deadline)
 	}
+	s.recheckAt(s.in.Bounds.Until)
 }
 
 // recheckAt notes that the decision may change at t; the earliest such time counts.

@@ -23,6 +23,11 @@ type Reading struct {
 	Value float64
 	// Busy says that work which Value does not count is in progress, so the trigger is active whatever Value is.
 	Busy bool
+	// Doubt says that Value stands although a part of what it is made of could not be read. It is good enough to count with, and no
+	// proof that there is no work.
+	Doubt bool
+	// Failures is the number of reads that have failed in a row; 0 while Known.
+	Failures int
 }
 
 // Trigger is one source of demand with its latest reading.
@@ -113,10 +118,46 @@ type Bounds struct {
 	Max int32
 	// Idle is the count while idle, < Min, or NoIdle.
 	Idle int32
+	// Schedule names the schedule whose window Min and Max come from; empty when they are those of always.
+	Schedule string
+	// Until is when Min and Max change by themselves, as a window opens or closes; the zero time means never.
+	Until time.Time
 }
 
 // NoIdle is Bounds.Idle when no idle count is set.
 const NoIdle int32 = -1
+
+// FallbackBehavior says what a trigger that cannot be read asks for. The names are KEDA's.
+type FallbackBehavior uint8
+
+const (
+	// CurrentReplicasIfHigher asks for the present count or Fallback.Replicas, whichever is higher. The default, since it never lowers.
+	CurrentReplicasIfHigher FallbackBehavior = iota
+	// Static asks for Fallback.Replicas, also when that is lower than the present count.
+	Static
+	// CurrentReplicas asks for the present count.
+	CurrentReplicas
+	// CurrentReplicasIfLower asks for the present count or Fallback.Replicas, whichever is lower.
+	CurrentReplicasIfLower
+)
+
+// Fallback is what a trigger asks for once its reads have failed After times in a row. It is that trigger's vote, and the highest
+// vote wins as ever. The zero Fallback is off: such a trigger stays UNKNOWN.
+type Fallback struct {
+	// After is the number of failures from which on the fallback applies, ≥ 1; 0 turns it off.
+	After int
+	// Replicas is ≥ 1.
+	Replicas int32
+	Behavior FallbackBehavior
+}
+
+// Guard is a value that forbids raising the count while it is at its limit or above: a drowning database is not fed more workers.
+type Guard struct {
+	Name string
+	// Limit is > 0, in the unit of the value.
+	Limit   float64
+	Reading Reading
+}
 
 // Input is everything a decision may depend on besides the time and the State.
 type Input struct {
@@ -137,5 +178,12 @@ type Input struct {
 	ForceActive bool
 	Pause       Pause
 	Behavior    Behavior
-	Triggers    []Trigger
+	Fallback    Fallback
+	// RollingOut says that pods of an older template are still being replaced, so that a scale-down would cost more availability than
+	// the rollout's own limits allow.
+	RollingOut bool
+	// Rival names another controller that sets the count of this workload; empty for none.
+	Rival    string
+	Triggers []Trigger
+	Guards   []Guard
 }
