@@ -36,26 +36,39 @@ type Result struct {
 func Decode(annotations map[string]string, types Types) Result {
 	d := decoder{types: types}
 	settings := schema.Values{}
-	var triggers []string
+	families := map[string][]string{} // keys by what comes before their name
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name := strings.TrimPrefix(key, Prefix)
+		family, _, _ := strings.Cut(name, ".")
 		switch {
 		case !configures(key):
-		case strings.HasPrefix(name, triggerPrefix):
-			triggers = append(triggers, key)
+		case strings.Contains(name, ".") && slices.Contains(namedFamilies(), family+"."):
+			families[family+"."] = append(families[family+"."], key)
+		case name == fallbackKey:
+			d.result.Workload.Fallback = decodeMapping[Fallback](&d, key, annotations[key])
+		case name == formulaKey:
+			d.result.Workload.Formula = decodeMapping[Formula](&d, key, annotations[key])
 		case !known(name):
 			d.fault(key, unknownKey(name))
 		default:
 			settings[name] = schema.Value{Text: annotations[key]}
 		}
 	}
+	_, d.combined = annotations[Prefix+formulaKey]
 	d.settings(settings)
-	for _, key := range triggers {
+	for _, key := range families[triggerPrefix] {
 		d.trigger(key, annotations[key])
 	}
-	if len(triggers) == 0 {
+	for _, key := range families[guardPrefix] {
+		d.guard(key, annotations[key])
+	}
+	for _, key := range families[schedulePrefix] {
+		d.schedule(key, annotations[key])
+	}
+	if len(families[triggerPrefix]) == 0 {
 		d.fault(Prefix+"trigger.<name>", schema.Problem{Text: "missing; want at least one trigger"})
 	}
+	d.formula(families[triggerPrefix])
 	d.result.Faults, d.result.Warnings = d.result.Faults.sorted(), d.result.Warnings.sorted()
 	return d.result
 }
@@ -63,7 +76,14 @@ func Decode(annotations map[string]string, types Types) Result {
 type decoder struct {
 	types  Types
 	result Result
+	// combined says that a formula is set, so that triggers need no target of their own.
+	combined bool
+	// badBounds says that min-replicas or max-replicas is not known, so that nothing can be compared with them.
+	badBounds bool
 }
+
+// namedFamilies are the beginnings of keys that end with a name of the user's.
+func namedFamilies() []string { return []string{triggerPrefix, guardPrefix, schedulePrefix} }
 
 func (d *decoder) fault(key string, problems ...schema.Problem) {
 	for _, problem := range problems {
@@ -86,17 +106,22 @@ func known(name string) bool {
 // keys would look alike.
 func unknownKey(name string) schema.Problem {
 	text := "unknown annotation " + schema.Plain(Prefix+name)
-	if near := schema.Nearest(name, settingsSchema.Names()); near != "" {
+	if near := schema.Nearest(name, append(settingsSchema.Names(), fallbackKey, formulaKey)); near != "" {
 		return schema.Problem{Text: text + "; did you mean " + Prefix + near + "?"}
 	}
-	kind, trigger, found := strings.Cut(name, ".")
-	if schema.Nearest(kind, []string{"trigger"}) == "" {
+	kind, label, found := strings.Cut(name, ".")
+	families := namedFamilies()
+	for i, family := range families {
+		families[i] = strings.TrimSuffix(family, ".")
+	}
+	near := schema.Nearest(kind, families)
+	if near == "" {
 		return schema.Problem{Text: text}
 	}
-	if !found || trigger == "" {
-		trigger = "<name>"
+	if !found || label == "" {
+		label = "<name>"
 	}
-	return schema.Problem{Text: text + "; did you mean " + Prefix + triggerPrefix + schema.Plain(trigger) + "?"}
+	return schema.Problem{Text: text + "; did you mean " + Prefix + near + "." + schema.Plain(label) + "?"}
 }
 
 func (d *decoder) settings(values schema.Values) {
@@ -106,7 +131,9 @@ func (d *decoder) settings(values schema.Values) {
 		bad[problem.Param] = true
 		d.fault(Prefix+problem.Param, schema.Problem{Text: problem.Text})
 	}
-	if !bad["max-replicas"] && !bad["min-replicas"] && s.MinReplicas > s.MaxReplicas {
+	d.badBounds = bad["max-replicas"] || bad["min-replicas"]
+	if !d.badBounds && s.MinReplicas > s.MaxReplicas {
+		d.badBounds = true
 		d.fault(Prefix+"min-replicas", schema.Problem{Text: fmt.Sprintf("got \"%d\", want at most max-replicas, which is %d", s.MinReplicas, s.MaxReplicas)})
 	}
 	if s.IdleReplicas != nil && !bad["min-replicas"] && *s.IdleReplicas >= s.MinReplicas {

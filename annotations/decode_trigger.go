@@ -12,36 +12,89 @@ import (
 )
 
 func (d *decoder) trigger(key, text string) {
-	name := strings.TrimPrefix(key, Prefix+triggerPrefix)
+	name := d.name(key, triggerPrefix)
+	typ, direct, refs, ok := d.source(key, text)
+	if !ok {
+		return
+	}
+	named := typ.rename(direct, refs)
+	if d.combined && named.spelling["target"] == "" {
+		named.values["target"] = schema.Value{Text: "1"} // only the formula's counts
+	}
+	trigger := d.decodeSource(key, typ, named, d.result.Workload.Settings)
+	trigger.Name = name
+	d.result.Workload.Triggers = append(d.result.Workload.Triggers, trigger)
+}
+
+// limit is what a guard calls the target that it does not have.
+const limit = "limit"
+
+// guard reads a trigger that has a limit in place of target, activation and metricType.
+func (d *decoder) guard(key, text string) {
+	name := d.name(key, guardPrefix)
+	typ, direct, refs, ok := d.source(key, text)
+	if !ok {
+		return
+	}
+	typ.Aliases = maps.Clone(typ.Aliases)
+	if typ.Aliases == nil {
+		typ.Aliases = map[string]Alias{}
+	}
+	typ.Aliases[limit] = Alias{For: "target"}
+	named := typ.rename(direct, refs)
+	_, hasLimit := direct[limit]
+	for _, param := range []string{"target", "activation", "metricType"} {
+		if written := named.spelling[param]; written != "" && written != limit && !(param == "target" && hasLimit) {
+			d.fault(key, schema.Problem{Param: written, Text: "a guard has a limit in place of it"})
+			delete(named.values, param)
+			delete(named.refs, param)
+		}
+	}
+	named.spelling["target"] = limit
+	settings := d.result.Workload.Settings
+	settings.MinReplicas = max(settings.MinReplicas, 1) // what is said about waking does not concern a guard
+	trigger := d.decodeSource(key, typ, named, settings)
+	trigger.Name = name
+	d.result.Workload.Guards = append(d.result.Workload.Guards, trigger)
+}
+
+func (d *decoder) name(key, family string) string {
+	name := strings.TrimPrefix(key, Prefix+family)
 	if len(validation.IsDNS1123Label(name)) > 0 {
 		d.fault(key, schema.Problem{Text: fmt.Sprintf("the name %q is no DNS label; want lower case letters, digits and '-', at most 63", name)})
 	}
+	return name
+}
+
+// source reads the mapping of a trigger or guard and finds its type; ok is false when that cannot be found, so that nothing more can be said.
+func (d *decoder) source(key, text string) (typ TriggerType, direct schema.Values, refs schema.Refs, ok bool) {
 	values, err := schema.Parse(text)
 	if err != nil {
 		d.fault(key, schema.Problem{Text: err.Error()})
-		return
+		return typ, nil, nil, false
 	}
 	direct, refs, problems := schema.SplitRefs(values)
 	d.fault(key, problems...)
 	if _, indirect := refs["type"]; indirect {
 		d.fault(key, schema.Problem{Param: "type", Text: "cannot be given by reference; want one of " + strings.Join(d.types.TriggerTypeNames(), ", ")})
-		return
+		return typ, nil, nil, false
 	}
-	typ, ok := d.typeOf(key, direct)
-	if !ok {
-		return
-	}
-	named := typ.rename(direct, refs)
+	typ, ok = d.typeOf(key, direct)
+	return typ, direct, refs, ok
+}
+
+// decodeSource decodes what a trigger or guard of a type says, and reports what is wrong with it.
+func (d *decoder) decodeSource(key string, typ TriggerType, named renamed, settings Settings) Trigger {
 	d.fault(key, named.problems...)
-	trigger := Trigger{Name: name, Given: named.values, Refs: named.refs}
+	trigger := Trigger{Given: named.values, Refs: named.refs}
 	params, problems := typ.Decode(&trigger.Common, trigger.Given, trigger.Refs)
 	d.fault(key, named.asWritten(problems)...)
 	if len(problems) == 0 && typ.Check != nil {
-		problems, warnings := typ.Check(CheckInput{d.result.Workload.Settings, trigger.Common, params, trigger.Refs})
+		problems, warnings := typ.Check(CheckInput{settings, trigger.Common, params, trigger.Refs})
 		d.fault(key, named.asWritten(problems)...)
 		d.warn(key, named.asWritten(warnings)...)
 	}
-	d.result.Workload.Triggers = append(d.result.Workload.Triggers, trigger)
+	return trigger
 }
 
 func (d *decoder) typeOf(key string, direct schema.Values) (TriggerType, bool) {

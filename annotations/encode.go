@@ -50,6 +50,18 @@ func (w Workload) Annotations() map[string]string {
 	for _, t := range w.Triggers {
 		all[Prefix+triggerPrefix+t.Name] = t.String()
 	}
+	for _, g := range w.Guards {
+		values, refs := g.parameters(), maps.Clone(g.Refs)
+		if value, ok := values["target"]; ok {
+			delete(values, "target")
+			values[limit] = value
+		}
+		if ref, ok := refs["target"]; ok {
+			delete(refs, "target")
+			refs[limit] = ref
+		}
+		all[Prefix+guardPrefix+g.Name] = schema.Format(values, refs)
+	}
 	return all
 }
 
@@ -61,7 +73,20 @@ func (w Workload) settingsTexts() map[string]string {
 			texts[Prefix+name] = strings.Join(value.List, ",")
 		}
 	}
+	if w.Fallback != nil {
+		texts[Prefix+fallbackKey] = mappingText(w.Fallback)
+	}
+	if w.Formula != nil {
+		texts[Prefix+formulaKey] = mappingText(w.Formula)
+	}
+	for _, s := range w.Schedules {
+		texts[Prefix+schedulePrefix+s.Name] = mappingText(&s)
+	}
 	return texts
+}
+
+func mappingText[T any](mapping *T) string {
+	return schema.Format(schema.For[T]().Encode(mapping), nil)
 }
 
 // ApplyTo makes the workload the only one that the object's annotations ask for. Other annotations, the autoscaler's own state and
@@ -82,7 +107,10 @@ func (w Workload) Equal(o Workload) bool {
 		return false
 	}
 	byName := func(a, b Trigger) int { return strings.Compare(a.Name, b.Name) }
-	return slices.EqualFunc(slices.SortedStableFunc(slices.Values(w.Triggers), byName), slices.SortedStableFunc(slices.Values(o.Triggers), byName), Trigger.Equal)
+	same := func(a, b []Trigger) bool {
+		return slices.EqualFunc(slices.SortedStableFunc(slices.Values(a), byName), slices.SortedStableFunc(slices.Values(b), byName), Trigger.Equal)
+	}
+	return same(w.Triggers, o.Triggers) && same(w.Guards, o.Guards)
 }
 
 // String is the annotation's text.

@@ -15,7 +15,13 @@ const (
 	StatusKey = Prefix + "status"
 )
 
-const triggerPrefix = "trigger."
+const (
+	triggerPrefix  = "trigger."
+	guardPrefix    = "guard."
+	schedulePrefix = "schedule."
+	fallbackKey    = "fallback"
+	formulaKey     = "formula"
+)
 
 // Configured says whether any annotation asks for management: one under the prefix that the autoscaler does not write itself.
 func Configured(annotations map[string]string) bool {

@@ -13,6 +13,21 @@ type Workload struct {
 	Settings
 	// Triggers are in the order of their names. A decoded workload without faults has at least one.
 	Triggers []Trigger
+	// Guards are in the order of their names. Their Target is the guard's limit; the other common parameters but Interval and Timeout mean nothing.
+	Guards []Trigger
+	// Schedules are in the order of their names.
+	Schedules []Schedule
+}
+
+// Ceiling is the largest count that the bounds ever allow, schedules included.
+func (w Workload) Ceiling() int32 {
+	most := w.MaxReplicas
+	for _, s := range w.Schedules {
+		if s.Max != nil {
+			most = max(most, *s.Max)
+		}
+	}
+	return most
 }
 
 // Settings are the annotations with one fixed key each: bounds, tempo and brakes. The name tags are the keys below the prefix.
@@ -32,9 +47,39 @@ type Settings struct {
 	PauseUntil *time.Time `name:"pause-until" doc:"When the pause ends by itself."`
 	DryRun     bool       `name:"dry-run" default:"false" doc:"Decide and report, but write no replicas."`
 
-	OnRemoval    string `name:"on-removal" default:"keep" enum:"keep,restore" doc:"What happens to the count when the annotations are removed: keep leaves it (a zero made by the autoscaler becomes the count from before adoption, at least 1); restore puts back the count from before adoption."`
-	Class        string `name:"class" doc:"Which install manages this workload, when several share a cluster; compared with the flag --class."`
+	OnRemoval string `name:"on-removal" default:"keep" enum:"keep,restore" doc:"What happens to the count when the annotations are removed: keep leaves it (a zero made by the autoscaler becomes the count from before adoption, at least 1); restore puts back the count from before adoption."`
+	Class     string `name:"class" doc:"Which install manages this workload, when several share a cluster; compared with the flag --class."`
+	// Fallback and Formula are nil when they are not set.
+	Fallback *Fallback
+	Formula  *Formula
+
 	EnvContainer string `name:"env-container" doc:"The container whose environment is read for parameters given as …FromEnv. When absent, the first."`
+}
+
+// Fallback is what a trigger asks for once it could not be read several times in a row.
+type Fallback struct {
+	After    int32  `name:"after" default:"3" min:"1" doc:"The number of failed reads in a row, of one trigger, from which on the fallback applies. The count starts anew with the process and with an edit of the trigger."`
+	Replicas int32  `name:"replicas" required:"true" min:"1" doc:"The count to ask for. Never 0: not being able to read is no sign of having nothing to do."`
+	Behavior string `name:"behavior" default:"currentReplicasIfHigher" enum:"currentReplicasIfHigher,static,currentReplicas,currentReplicasIfLower" doc:"currentReplicasIfHigher asks for the present count or replicas, whichever is higher, and so never lowers; static for replicas; currentReplicas for the present count; currentReplicasIfLower for the present count or replicas, whichever is lower."`
+}
+
+// Formula makes one trigger of several.
+type Formula struct {
+	Expression string  `name:"expression" required:"true" doc:"An expression in the language of expr-lang.org over the triggers' names (with _ for -) that gives a number ≥ 0. A trigger that cannot be read is nil: orders ?? 0."`
+	Target     float64 `name:"target" required:"true" above:"0" doc:"What one replica is meant to carry of the result."`
+	Activation float64 `name:"activation" default:"0" min:"0" doc:"The workload is active while the result is greater than this."`
+	MetricType string  `name:"metricType" default:"AverageValue" enum:"AverageValue,Value" doc:"As for a trigger."`
+}
+
+// Schedule replaces bounds inside a window of time.
+type Schedule struct {
+	// Name is a DNS label; it is what follows schedule. in the key.
+	Name     string
+	Start    string `name:"start" required:"true" doc:"When the window opens: a cron expression of five fields (minute, hour, day of month, month, day of week)."`
+	End      string `name:"end" required:"true" doc:"When it closes: likewise. What came last counts, so a window may cross midnight or last for days."`
+	Timezone string `name:"timezone" default:"UTC" doc:"The zone of both, by its IANA name, such as Europe/Berlin. A time that a clock change skips comes at the change; one that it repeats comes once."`
+	Min      *int32 `name:"min" min:"0" doc:"min-replicas inside the window. When absent, min-replicas stays."`
+	Max      *int32 `name:"max" min:"1" doc:"max-replicas inside the window. When absent, max-replicas stays."`
 }
 
 // Trigger is one source of demand.

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"autoscale.io/annotations"
 	"autoscale.io/scaling/decide"
 )
 
@@ -26,10 +27,12 @@ func (k Key) String() string {
 	return k.Resource.GroupResource().String() + " " + k.Namespace + "/" + k.Name
 }
 
-// Trigger is the latest state of one trigger, for reports.
+// Trigger is the latest state of one trigger, guard or formula, for reports.
 type Trigger struct {
-	Name   string
-	Type   string
+	Name string
+	Type string
+	// Guard says that it is a guard; Target is its limit then.
+	Guard  bool
 	Target float64
 	// Known is false when the last read failed; Error then says why and Since when that began.
 	Known bool
@@ -37,6 +40,17 @@ type Trigger struct {
 	Note  string
 	Error string
 	Since time.Time
+}
+
+// Title is what a person calls it: "trigger orders", "guard database", "the formula".
+func (t Trigger) Title() string {
+	switch {
+	case t.Guard:
+		return "guard " + t.Name
+	case t.Type == annotations.FormulaName:
+		return "the formula"
+	}
+	return "trigger " + t.Name
 }
 
 // Entry is the latest decision of one workload. It is never changed once it is on the board.
@@ -48,7 +62,9 @@ type Entry struct {
 	Message string
 	Active  bool
 	// Paused says that a pause is in effect, whatever the Reason.
-	Paused   bool
+	Paused bool
+	// Fallback says that a fallback stands in for a trigger that cannot be read.
+	Fallback bool
 	Triggers []Trigger
 	// At is when the decision was made.
 	At time.Time
@@ -108,8 +124,8 @@ func (b *Board) All(visit func(Key, *Entry)) {
 }
 
 func (e *Entry) differs(o *Entry) bool {
-	return e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused ||
+	return e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused || e.Fallback != o.Fallback ||
 		!slices.EqualFunc(e.Triggers, o.Triggers, func(a, b Trigger) bool {
-			return a.Name == b.Name && a.Known == b.Known && a.Note == b.Note && a.Error == b.Error
+			return a.Name == b.Name && a.Guard == b.Guard && a.Known == b.Known && a.Note == b.Note && a.Error == b.Error
 		})
 }

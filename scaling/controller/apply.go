@@ -10,6 +10,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
 	"autoscale.io/scaling/target"
 )
 
@@ -21,6 +22,15 @@ func (c *Controller) apply(ctx context.Context, key board.Key, w *workload, obje
 		return object, nil
 	}
 	from := w.live.Replicas
+	if entry.From == from && entry.Replicas < from && entry.Reason != decide.Paused {
+		if err := c.lookAtRollout(ctx, key, w, object); err != nil {
+			return object, err
+		}
+		if w.rollingOut { // the decision is made anew with that
+			c.inform(key, w, object)
+			return object, nil
+		}
+	}
 	if entry.From == from && entry.Replicas != from {
 		if entry.Replicas == 0 && !zeroIsOurs(object) {
 			var err error
@@ -73,7 +83,7 @@ func (c *Controller) write(ctx context.Context, key board.Key, w *workload, obje
 	}
 	c.Metrics.Scales.WithLabelValues(direction, "ok").Inc()
 	w.live = written
-	c.Poller.Observe(key, written.Replicas, zeroIsOurs(object))
+	c.inform(key, w, object)
 	c.Events.Scaled(object, from, entry.Replicas, entry)
 	c.Log.Info("scaled", "workload", key.String(), "from", from, "to", entry.Replicas, "reason", entry.Reason, "because", entry.Message)
 	return nil

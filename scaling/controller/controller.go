@@ -70,6 +70,8 @@ type Controller struct {
 	// sweepSoon asks for a sweep soon.
 	sweepSoon chan struct{}
 
+	rivals rivals
+
 	mu      sync.Mutex
 	tracked map[board.Key]*workload
 	// owned holds the context of each bucket that this process leads, by the label's value; it ends with the lease.
@@ -131,8 +133,17 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := loop.Watch(started); err != nil {
 		return fmt.Errorf("set up the loop: %w", err)
 	}
+	if c.rivals, err = c.newRivals(); err != nil {
+		return err
+	}
 	var work sync.WaitGroup
-	work.Go(func() { c.leadBuckets(ctx) })
+	work.Go(func() { c.rivals.watch(ctx) })
+	work.Go(func() {
+		if !c.rivals.sync(ctx) && ctx.Err() == nil {
+			c.Log.Info("cannot list HorizontalPodAutoscalers, so one that scales the same workload is not seen; is the ClusterRole up to date?")
+		}
+		c.leadBuckets(ctx)
+	})
 	work.Go(func() { c.sweep(ctx) })
 	err = loop.Start(ctx)
 	work.Wait()

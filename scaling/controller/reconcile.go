@@ -37,7 +37,7 @@ func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Resu
 		c.Poller.Remove(key)
 		return reconcile.Result{}, nil
 	case errors.As(err, &changed):
-		c.learn(key, w, changed.Live)
+		c.learn(ctx, key, w, changed.Live)
 		return reconcile.Result{}, nil
 	case lease.Err() != nil:
 		return reconcile.Result{}, nil
@@ -64,7 +64,10 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	if len(w.decoded.Faults) > 0 {
 		return c.reportFaults(ctx, key, w, object)
 	}
-	c.Poller.Observe(key, w.live.Replicas, zeroIsOurs(object))
+	if err := c.followRollout(ctx, key, w, object); err != nil {
+		return reconcile.Result{}, err
+	}
+	c.inform(key, w, object)
 	entry := c.Board.Get(key)
 	if entry == nil {
 		return reconcile.Result{}, nil // not read yet
@@ -104,16 +107,41 @@ func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, ob
 	if err != nil {
 		return err
 	}
+	c.tellOther(ctx, key, w, object, live)
 	w.live, w.generation = live, object.Generation
 	return nil
 }
 
-// learn takes in a count that turned up during a write, so that the decision is made anew for it.
-func (c *Controller) learn(key board.Key, w *workload, live target.Scale) {
-	w.live = live
-	if _, object, _ := c.lookup(key); object != nil && live.UID == object.UID {
-		c.Poller.Observe(key, live.Replicas, zeroIsOurs(object))
+// inform tells the poller what the cluster says.
+func (c *Controller) inform(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
+	c.Poller.Observe(key, poll.Observation{
+		Replicas: w.live.Replicas, ZeroIsOurs: zeroIsOurs(object), RollingOut: w.rollingOut, Rival: c.rivals.of(w.kind, key),
+	})
+}
+
+// followRollout looks whether the rollout that a scale-down waits for is done. Each step of a rollout is a new version of the object.
+func (c *Controller) followRollout(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
+	if !w.rollingOut || w.rolloutKnown == object.ResourceVersion {
+		return nil
 	}
+	return c.lookAtRollout(ctx, key, w, object)
+}
+
+func (c *Controller) lookAtRollout(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (err error) {
+	w.rollingOut, err = c.Target.RollingOut(ctx, key)
+	w.rolloutKnown = object.ResourceVersion
+	return err
+}
+
+// learn takes in a count that turned up during a write, so that the decision is made anew for it.
+func (c *Controller) learn(ctx context.Context, key board.Key, w *workload, live target.Scale) {
+	if _, object, _ := c.lookup(key); object != nil && live.UID == object.UID {
+		c.tellOther(ctx, key, w, object, live)
+		w.live = live
+		c.inform(key, w, object)
+		return
+	}
+	w.live = live
 }
 
 func zeroIsOurs(object *metav1.PartialObjectMetadata) bool {

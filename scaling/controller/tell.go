@@ -11,6 +11,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/target"
 )
@@ -26,15 +27,17 @@ func (c *Controller) tell(ctx context.Context, key board.Key, w *workload, objec
 	}
 	w.reported.faults = ""
 	c.tellTriggers(w, object, entry)
+	c.tellConflict(w, object, entry)
+	c.tellFallback(w, object, entry)
 	return c.writeStatus(ctx, key, w, report.FromEntry(entry))
 }
 
 func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
 	seen := make(map[string]triggerSeen, len(entry.Triggers))
 	for _, t := range entry.Triggers {
-		before, met := w.reported.triggers[t.Name]
+		before, met := w.reported.triggers[t.Title()]
 		now := triggerSeen{t.Known, withoutNumbers(t.Error + t.Note)}
-		seen[t.Name] = now
+		seen[t.Title()] = now
 		switch {
 		case met && now == before:
 		case !t.Known:
@@ -46,6 +49,40 @@ func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetad
 		}
 	}
 	w.reported.triggers = seen
+}
+
+func (c *Controller) tellConflict(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+	now := entry.Reason == decide.Conflict
+	switch {
+	case now && !w.reported.conflict:
+		c.Events.Conflict(object, entry)
+	case !now && w.reported.conflict:
+		c.Events.ConflictEnded(object, entry)
+	}
+	w.reported.conflict = now
+}
+
+func (c *Controller) tellFallback(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+	switch {
+	case entry.Fallback && !w.reported.fallback:
+		c.Events.FallbackInUse(object, entry)
+	case !entry.Fallback && w.reported.fallback:
+		c.Events.FallbackEnded(object, entry)
+	}
+	w.reported.fallback = entry.Fallback
+}
+
+// tellOther says who changed the count that the last read or write left behind. Not knowing who is no reason to fail.
+func (c *Controller) tellOther(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
+	before := w.live
+	if before.UID != live.UID || before.Replicas == live.Replicas {
+		return
+	}
+	who, err := c.Target.LastScaler(ctx, key)
+	if err != nil {
+		c.Log.V(1).Info("cannot tell who scaled", "workload", key.String(), "error", err.Error())
+	}
+	c.Events.ScaledByOther(object, before.Replicas, live.Replicas, who)
 }
 
 var digits = regexp.MustCompile(`[0-9]+`)

@@ -30,6 +30,9 @@ type workload struct {
 	// live is the count as last read or written, at a generation of the object.
 	live       target.Scale
 	generation int64
+	// rollingOut says that a scale-down waits for a rollout, as last read at a resource version of the object.
+	rollingOut   bool
+	rolloutKnown string
 
 	reported reported
 }
@@ -39,6 +42,8 @@ type reported struct {
 	triggers map[string]triggerSeen
 	faults   string
 	dryRun   string
+	conflict bool
+	fallback bool
 	statusAt time.Time
 }
 

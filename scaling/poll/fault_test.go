@@ -47,7 +47,7 @@ func TestReadThatIgnoresItsContextIsUnknown(t *testing.T) {
 		orders.read = ignoringContext(release)
 		began := time.Now()
 		w.upsert(worker, on(nil))
-		w.poller.Observe(worker, 4, false)
+		w.poller.Observe(worker, Observation{Replicas: 4})
 		w.after(3*time.Second - time.Millisecond)
 		if e := w.board.Get(worker); e != nil {
 			t.Errorf("decided before the deadline: %+v", e)
@@ -104,8 +104,8 @@ func TestPanicHarmsOnlyItsOwnWorkload(t *testing.T) {
 				mailer := board.Key{Resource: worker.Resource, Namespace: "shop", Name: "mailer"}
 				w.upsert(worker, on(nil))
 				w.upsert(mailer, on(map[string]string{"trigger.orders": "", "trigger.mails": "{type: fake, target: 10, queue: mails}"}))
-				w.poller.Observe(worker, 4, false)
-				w.poller.Observe(mailer, 4, false)
+				w.poller.Observe(worker, Observation{Replicas: 4})
+				w.poller.Observe(mailer, Observation{Replicas: 4})
 				w.after(35 * time.Second)
 				if e := w.entry(worker); e.Replicas < 4 || e.Triggers[0].Known != (name == "close") {
 					t.Errorf("got %+v, want the count held", e)
@@ -139,7 +139,7 @@ func TestPanicOfReferencesIsSurvived(t *testing.T) {
 			return w.references(key, container)
 		}
 		w.upsert(worker, on(nil))
-		w.poller.Observe(worker, 4, false)
+		w.poller.Observe(worker, Observation{Replicas: 4})
 		w.after(time.Second)
 		broken.Store(false)
 		w.after(10 * time.Second)
@@ -162,7 +162,7 @@ func TestRotatedSecretIsUsedWithinTheSamePoll(t *testing.T) {
 		}
 		w.refs.set(secretPlace, "old-password")
 		w.upsert(worker, on(map[string]string{"trigger.orders": withSecret}))
-		w.poller.Observe(worker, 1, false)
+		w.poller.Observe(worker, Observation{Replicas: 1})
 		w.after(time.Second)
 		w.after(10 * time.Second)
 		if w.refs.asked != 1 {
@@ -212,7 +212,7 @@ func TestReferencesAreReadAgainAfterATimeout(t *testing.T) {
 		}
 		w.refs.set(secretPlace, "old-password")
 		w.upsert(worker, on(map[string]string{"trigger.orders": withSecret}))
-		w.poller.Observe(worker, 1, false)
+		w.poller.Observe(worker, Observation{Replicas: 1})
 		w.after(5 * time.Second)
 		if e := w.entry(worker); e.Triggers[0].Known {
 			t.Errorf("got %+v, want UNKNOWN", e)
@@ -229,7 +229,7 @@ func TestReferencesAreReadAgainAfterATimeout(t *testing.T) {
 func TestReferenceErrorIsUnknown(t *testing.T) {
 	run(t, func(w *world) {
 		w.upsert(worker, on(map[string]string{"trigger.orders": withSecret}))
-		w.poller.Observe(worker, 4, false)
+		w.poller.Observe(worker, Observation{Replicas: 4})
 		w.after(time.Second)
 		e := w.entry(worker)
 		const want = "password: key password of Secret redis does not exist; create it or name another"
@@ -250,7 +250,7 @@ func TestTargetFromAReference(t *testing.T) {
 		w.sources["orders"].set(60)
 		w.refs.set("key target of ConfigMap tuning", "20")
 		w.upsert(worker, on(map[string]string{"trigger.orders": "{type: fake, queue: orders, targetFrom: {configMap: tuning, key: target}}"}))
-		w.poller.Observe(worker, 1, false)
+		w.poller.Observe(worker, Observation{Replicas: 1})
 		w.after(time.Second)
 		if e := w.entry(worker); e.Replicas != 3 || e.Triggers[0].Target != 20 {
 			t.Errorf("got %+v, want 3 replicas at a target of 20", e)
@@ -280,7 +280,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 					w.refs.set(secretPlace, secret)
 					breakIt(w.sources["orders"])
 					w.upsert(worker, on(map[string]string{"trigger.orders": trigger}))
-					w.poller.Observe(worker, 4, false)
+					w.poller.Observe(worker, Observation{Replicas: 4})
 					w.after(15 * time.Second)
 					e := w.entry(worker)
 					if text := fmt.Sprintf("%+v", e); strings.Contains(text, secret) || !strings.Contains(text, "bad password <redacted>") {

@@ -6,6 +6,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"autoscale.io/annotations"
+	"autoscale.io/annotations/schedule"
 	"autoscale.io/scaling/decide"
 )
 
@@ -26,7 +27,39 @@ func newInput(w annotations.Settings, adopted time.Time) decide.Input {
 	if w.InitialCooldown != nil {
 		in.InitialCooldown = *w.InitialCooldown
 	}
+	if w.Fallback != nil {
+		in.Fallback = newFallback(*w.Fallback)
+	}
 	return in
+}
+
+func newFallback(f annotations.Fallback) decide.Fallback {
+	behaviors := map[string]decide.FallbackBehavior{
+		"currentReplicasIfHigher": decide.CurrentReplicasIfHigher,
+		"static":                  decide.Static,
+		"currentReplicas":         decide.CurrentReplicas,
+		"currentReplicasIfLower":  decide.CurrentReplicasIfLower,
+	}
+	return decide.Fallback{After: int(f.After), Replicas: f.Replicas, Behavior: behaviors[f.Behavior]}
+}
+
+// newCalendar compiles the schedules, in which the decoder found no fault.
+func newCalendar(schedules []annotations.Schedule) schedule.Calendar {
+	var calendar schedule.Calendar
+	for _, s := range schedules {
+		window, err := schedule.NewWindow(s.Start, s.End, s.Timezone)
+		if err != nil {
+			continue // a program's workload that nobody decoded; the bounds of always hold
+		}
+		calendar = append(calendar, schedule.Entry{Name: s.Name, Window: window, Min: s.Min, Max: s.Max})
+	}
+	return calendar
+}
+
+// setBounds sets what the calendar says of now.
+func setBounds(b *decide.Bounds, calendar schedule.Calendar, now time.Time, w annotations.Settings) {
+	at := calendar.At(now, schedule.Bounds{Min: w.MinReplicas, Max: w.MaxReplicas})
+	b.Min, b.Max, b.Schedule, b.Until = at.Min, at.Max, at.Schedule, at.Until
 }
 
 func newPause(w annotations.Settings) decide.Pause {

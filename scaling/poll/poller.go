@@ -48,8 +48,8 @@ func New(ctx context.Context, deps Deps) *Poller {
 	return &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}}
 }
 
-// Upsert starts to poll a workload, or changes how it is polled. Triggers that did not change keep their source and reading; a changed
-// decision-relevant setting starts the decision's memory anew, which never lowers a count.
+// Upsert starts to poll a workload, or changes how it is polled. Triggers that did not change keep their source and reading. The decision's memory is
+// kept; a change of the triggers makes it begin as though the present count had just been recommended, which never lowers a count.
 func (p *Poller) Upsert(key board.Key, spec Spec) {
 	p.mu.Lock()
 	w, ok := p.workloads[key]
@@ -69,14 +69,25 @@ func (p *Poller) Upsert(key board.Key, spec Spec) {
 	w.configure(spec, crowd)
 }
 
-// Observe tells the count that the workload has now, and whether a zero is one that the autoscaler may end. A decision for another count is
-// made anew at once, from the latest readings.
-func (p *Poller) Observe(key board.Key, current int32, zeroIsOurs bool) {
+// Observation is what the cluster says of a workload.
+type Observation struct {
+	// Replicas is the count that its spec asks for.
+	Replicas int32
+	// ZeroIsOurs says that a zero is one that the autoscaler may end.
+	ZeroIsOurs bool
+	// RollingOut says that a rollout is replacing pods.
+	RollingOut bool
+	// Rival names another controller that sets the count; empty for none.
+	Rival string
+}
+
+// Observe tells what the cluster says of a workload. When that is something new, a decision is made at once, from the latest readings.
+func (p *Poller) Observe(key board.Key, o Observation) {
 	p.mu.Lock()
 	w := p.workloads[key]
 	p.mu.Unlock()
 	if w != nil {
-		w.observe(current, zeroIsOurs)
+		w.observe(o)
 	}
 }
 

@@ -16,12 +16,12 @@ func TestPollsAtTheIntervalAndStepsToTheProposal(t *testing.T) {
 	run(t, func(w *world) {
 		orders := w.sources["orders"]
 		orders.set(45)
-		w.poller.Observe(worker, 1, false) // of something that is not polled: nothing happens
+		w.poller.Observe(worker, Observation{Replicas: 1}) // of something that is not polled: nothing happens
 		if w.poller.Polling(worker) {
 			t.Error("a workload is polled before Upsert")
 		}
 		w.upsert(worker, on(nil))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		if e := w.board.Get(worker); e != nil {
 			t.Errorf("decided without a reading: %+v", e)
 		}
@@ -54,7 +54,7 @@ func TestNoDecisionBeforeTheCountIsKnown(t *testing.T) {
 		if e := w.board.Get(worker); e != nil {
 			t.Errorf("decided without a count: %+v", e)
 		}
-		w.poller.Observe(worker, 3, false)
+		w.poller.Observe(worker, Observation{Replicas: 3})
 		if e := w.entry(worker); e.From != 3 {
 			t.Errorf("decided from %d, want 3", e.From)
 		}
@@ -68,7 +68,7 @@ func TestNoDecisionBeforeEveryTriggerWasRead(t *testing.T) {
 		w.sources["mails"].read = ignoringContext(release)
 		w.sources["orders"].set(100)
 		w.upsert(worker, on(map[string]string{"trigger.mails": "{type: fake, target: 10, queue: mails, timeout: 2s}"}))
-		w.poller.Observe(worker, 1, false)
+		w.poller.Observe(worker, Observation{Replicas: 1})
 		w.after(time.Second)
 		if e := w.board.Get(worker); e != nil {
 			t.Errorf("decided with half of the triggers: %+v", e)
@@ -95,22 +95,22 @@ func TestObserveDecidesAtOnceWithoutReading(t *testing.T) {
 		orders := w.sources["orders"]
 		orders.set(45)
 		w.upsert(worker, on(nil))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(time.Second)
 		before := w.entry(worker)
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		if w.entry(worker) != before {
 			t.Error("the same count was decided for anew")
 		}
-		w.poller.Observe(worker, 5, false)
+		w.poller.Observe(worker, Observation{Replicas: 5})
 		if e := w.entry(worker); e.From != 5 || e.Replicas != 5 || e.Reason != decide.AtTarget {
 			t.Errorf("got %+v, want 5 → 5", e)
 		}
-		w.poller.Observe(worker, 0, false)
+		w.poller.Observe(worker, Observation{Replicas: 0})
 		if e := w.entry(worker); e.Replicas != 0 || e.Reason != decide.ZeroByUser {
 			t.Errorf("got %+v, want a person's zero", e)
 		}
-		w.poller.Observe(worker, 0, true)
+		w.poller.Observe(worker, Observation{Replicas: 0, ZeroIsOurs: true})
 		if e := w.entry(worker); e.From != 0 || e.Replicas != 5 {
 			t.Errorf("got %+v, want 0 → 5", e)
 		}
@@ -125,7 +125,7 @@ func TestObserveDecidesWhileASourceIsRead(t *testing.T) {
 		orders := w.sources["orders"]
 		orders.set(45)
 		w.upsert(worker, on(nil))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(5 * time.Second)
 		release := make(chan struct{})
 		defer close(release)
@@ -133,7 +133,7 @@ func TestObserveDecidesWhileASourceIsRead(t *testing.T) {
 		orders.read = ignoringContext(release)
 		orders.mu.Unlock()
 		w.after(6 * time.Second)
-		w.poller.Observe(worker, 4, false)
+		w.poller.Observe(worker, Observation{Replicas: 4})
 		if e := w.entry(worker); e.From != 4 || e.Replicas != 5 || !e.Triggers[0].Known {
 			t.Errorf("got %+v, want 4 → 5 from the latest reading", e)
 		}
@@ -145,7 +145,7 @@ func TestDecidesAgainWhenThePauseEnds(t *testing.T) {
 		w.sources["orders"].set(45)
 		until := time.Now().Add(4 * time.Second).Format(time.RFC3339)
 		w.upsert(worker, on(map[string]string{"pause": "true", "pause-until": until}))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(3 * time.Second)
 		if e := w.entry(worker); !e.Paused || e.Replicas != 2 || e.Reason != decide.Paused {
 			t.Errorf("got %+v, want a pause at 2", e)
@@ -166,7 +166,7 @@ func TestEditKeepsUnchangedSources(t *testing.T) {
 		orders.set(45)
 		const more = "{type: fake, target: 10, queue: mails}"
 		w.upsert(worker, on(map[string]string{"trigger.mails": more}))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(time.Second)
 		w.upsert(worker, on(map[string]string{"trigger.mails": more, "min-replicas": "8"}))
 		if e := w.entry(worker); e.Replicas != 8 {
@@ -227,7 +227,7 @@ func TestNewUIDStartsAnew(t *testing.T) {
 		orders := w.sources["orders"]
 		spec := w.spec(worker, on(nil))
 		w.poller.Upsert(worker, spec)
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(time.Second)
 		spec.UID = "another"
 		w.poller.Upsert(worker, spec)
@@ -244,7 +244,7 @@ func TestRemoveClosesEverything(t *testing.T) {
 	run(t, func(w *world) {
 		orders, mails := w.sources["orders"], w.sources["mails"]
 		w.upsert(worker, on(map[string]string{"trigger.mails": "{type: fake, target: 10, queue: mails}"}))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(time.Second)
 		w.entry(worker)
 		w.poller.Remove(worker)
@@ -264,7 +264,7 @@ func TestRemoveDuringAReadClosesAfterIt(t *testing.T) {
 		release := make(chan struct{})
 		orders.read = ignoringContext(release)
 		w.upsert(worker, on(nil))
-		w.poller.Observe(worker, 2, false)
+		w.poller.Observe(worker, Observation{Replicas: 2})
 		w.after(time.Second)
 		w.poller.Remove(worker)
 		orders.is(t, 1, 0)
@@ -296,7 +296,7 @@ func TestEditsRaceFree(t *testing.T) {
 			wg.Go(func() {
 				for n := range 200 {
 					w.poller.Upsert(worker, specs[(n+i)%len(specs)])
-					w.poller.Observe(worker, int32(n%7), true)
+					w.poller.Observe(worker, Observation{Replicas: int32(n % 7), ZeroIsOurs: true})
 					if n%50 == 49 {
 						w.poller.Remove(worker)
 					}

@@ -1,8 +1,10 @@
 package poll
 
 import (
+	"slices"
 	"time"
 
+	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
 )
@@ -11,7 +13,7 @@ import (
 func (w *workload) decide() {
 	now := w.poller.deps.Now()
 	next := w.firstDue()
-	if ready := w.gather(); ready && w.observed {
+	if ready := w.gather(now); ready && w.observed != nil {
 		var decision decide.Decision
 		decision, w.state = decide.Step(now, w.in, w.state)
 		w.poller.deps.Board.Put(w.key, w.entry(decision))
@@ -55,36 +57,63 @@ func (w *workload) firstDue() time.Time {
 	return next
 }
 
-// gather fills the decision's triggers. It is false until every trigger has been read once: a decision with half of the triggers would
-// be one that UNKNOWN clips for no reason.
-func (w *workload) gather() bool {
-	w.in.Triggers = w.in.Triggers[:0]
+// gather fills in what changes from decision to decision. It is false until everything has been read once: a decision with half of the triggers
+// would be one that UNKNOWN clips for no reason.
+func (w *workload) gather(now time.Time) bool {
+	w.in.Triggers, w.in.Guards = w.in.Triggers[:0], w.in.Guards[:0]
 	for _, t := range w.triggers {
-		if !t.read {
+		switch {
+		case !t.read:
 			return false
+		case t.guard:
+			w.in.Guards = append(w.in.Guards, decide.Guard{Name: t.spec.Name, Limit: t.common.Target, Reading: t.decideReading()})
+		case w.formula == nil:
+			d := newTrigger(t.spec.Name, t.common)
+			d.Reading = t.decideReading()
+			w.in.Triggers = append(w.in.Triggers, d)
 		}
-		d := newTrigger(t.spec.Name, t.common)
-		d.Reading = decide.Reading{Known: t.err == nil, Value: t.reading.Value, Busy: t.reading.Busy}
-		w.in.Triggers = append(w.in.Triggers, d)
+	}
+	if w.formula != nil {
+		w.in.Triggers = append(w.in.Triggers, w.formula.trigger())
+	}
+	if o := w.observed; o != nil {
+		w.in.Current, w.in.ZeroIsOurs, w.in.RollingOut, w.in.Rival = o.Replicas, o.ZeroIsOurs, o.RollingOut, o.Rival
+	}
+	if next := w.in.Bounds.Until; len(w.calendar) > 0 && (next.IsZero() || !now.Before(next)) {
+		setBounds(&w.in.Bounds, w.calendar, now, w.settings)
 	}
 	return true
+}
+
+func (t *trigger) decideReading() decide.Reading {
+	return decide.Reading{Known: t.err == nil, Value: t.reading.Value, Busy: t.reading.Busy, Failures: t.failures}
 }
 
 func (w *workload) entry(d decide.Decision) *board.Entry {
 	e := &board.Entry{
 		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: d.Sentence(w.in), Active: d.Active, At: d.At,
 		Paused:   w.in.Pause.Mode != decide.NotPaused && (w.in.Pause.Until.IsZero() || d.At.Before(w.in.Pause.Until)),
-		Triggers: make([]board.Trigger, 0, len(w.triggers)),
+		Fallback: slices.ContainsFunc(d.Proposals, func(p decide.Proposal) bool { return p.Fallback }),
+		Triggers: make([]board.Trigger, 0, len(w.triggers)+1),
 	}
-	for i, t := range w.triggers {
-		status := board.Trigger{
-			Name: t.spec.Name, Type: t.spec.Type, Target: w.in.Triggers[i].Target,
-			Known: t.err == nil, Value: t.reading.Value, Note: t.reading.Note, Since: t.since,
-		}
-		if t.err != nil {
-			status.Error = t.err.Error()
-		}
-		e.Triggers = append(e.Triggers, status)
+	for _, t := range w.triggers {
+		e.Triggers = append(e.Triggers, board.Trigger{
+			Name: t.spec.Name, Type: t.spec.Type, Guard: t.guard, Target: t.common.Target,
+			Known: t.err == nil, Value: t.reading.Value, Note: t.reading.Note, Since: t.since, Error: errorText(t.err),
+		})
+	}
+	if f := w.formula; f != nil {
+		e.Triggers = append(e.Triggers, board.Trigger{
+			Name: annotations.FormulaName, Type: annotations.FormulaName, Target: f.spec.Target,
+			Known: f.err == nil, Value: f.reading.Value, Since: f.since, Error: errorText(f.err),
+		})
 	}
 	return e
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -15,9 +15,10 @@ import (
 // old value still works is used in the end.
 const reopenAfter = 10 * time.Minute
 
-// trigger is one trigger of one workload: its source, and the latest reading.
+// trigger is one trigger or guard of one workload: its source, and the latest reading.
 type trigger struct {
-	spec annotations.Trigger
+	spec  annotations.Trigger
+	guard bool
 
 	// The workload's lock guards these.
 	interval time.Duration
@@ -26,8 +27,9 @@ type trigger struct {
 	common  annotations.Common
 	reading scalers.Reading
 	err     error
-	// since is when the present run of errors began.
-	since time.Time
+	// since is when the present run of errors began, and failures its length.
+	since    time.Time
+	failures int
 	// read is false until the first read came back.
 	read bool
 
@@ -71,6 +73,9 @@ func (t *trigger) refresh(ctx context.Context, host scalers.Host, refs scalers.R
 func (t *trigger) keep(o outcome) {
 	if o.err != nil && t.err == nil {
 		t.since = o.began
+	}
+	if t.failures++; o.err == nil {
+		t.failures = 0
 	}
 	t.common, t.reading, t.err, t.read = o.common, o.reading, o.err, true
 }

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"autoscale.io/annotations"
+	"autoscale.io/annotations/schedule"
 	"autoscale.io/scalers"
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
@@ -26,11 +28,18 @@ type workload struct {
 
 	mu       sync.Mutex
 	settings annotations.Settings
+	// ceiling is the largest count that the bounds ever allow.
+	ceiling int32
+	// triggers are followed by the guards.
 	triggers []*trigger
+	// formula combines the triggers; nil without one.
+	formula *combination
+	// calendar changes the bounds.
+	calendar schedule.Calendar
 	in       decide.Input
 	state    decide.State
-	// observed is false until the present count is known; no decision is made before.
-	observed bool
+	// observed is nil until the present count is known; no decision is made before.
+	observed *Observation
 	// polling is true while a goroutine reads; triggers replaced meanwhile are closed by it.
 	polling bool
 	retired []*trigger
@@ -50,35 +59,17 @@ func (w *workload) configure(spec Spec, crowd int) {
 		return
 	}
 	before, first := w.settings, w.triggers == nil
-	kept := map[string]*trigger{}
-	for _, t := range w.triggers {
-		kept[t.spec.Name] = t
-	}
 	now := w.poller.deps.Now()
 	start := now.Add(w.spread(min(spec.Workload.PollingInterval, time.Duration(crowd)*time.Millisecond)))
-	changed := !first && !sameDecision(before, spec.Workload.Settings)
-	triggers := make([]*trigger, 0, len(spec.Workload.Triggers))
-	for _, wanted := range spec.Workload.Triggers {
-		old := kept[wanted.Name]
-		if old != nil && equality.Semantic.DeepEqual(old.spec, wanted) && sameHost(before, spec.Workload.Settings) {
-			old.changeInterval(w.interval(spec.Workload, wanted), now)
-			delete(kept, wanted.Name)
-			triggers = append(triggers, old)
-			continue
-		}
-		changed = changed || !first
-		triggers = append(triggers, &trigger{spec: wanted, interval: w.interval(spec.Workload, wanted), due: start})
-	}
-	changed = changed || len(kept) > 0
-	for _, t := range kept {
-		w.retired = append(w.retired, t)
-	}
-	w.settings, w.triggers = spec.Workload.Settings, triggers
-	current, ours := w.in.Current, w.in.ZeroIsOurs
+	// A source may have read the ceiling and the container's environment when it was opened.
+	sameHost := w.ceiling == spec.Workload.Ceiling() && before.EnvContainer == spec.Workload.EnvContainer
+	w.settings, w.ceiling = spec.Workload.Settings, spec.Workload.Ceiling()
+	changed := w.replaceTriggers(spec.Workload, sameHost, start)
+	changed = w.replaceFormula(spec.Workload) || changed
+	w.calendar = newCalendar(spec.Workload.Schedules)
 	w.in = newInput(spec.Workload.Settings, spec.Adopted)
-	w.in.Current, w.in.ZeroIsOurs = current, ours
-	if changed {
-		w.state = decide.State{}
+	if changed && !first {
+		w.state = w.state.Edited()
 	}
 	if !w.polling {
 		w.closeRetired()
@@ -86,20 +77,34 @@ func (w *workload) configure(spec Spec, crowd int) {
 	w.decide()
 }
 
-// sameDecision says whether two settings differ in nothing that the decision's memory depends on. A pause is no such thing: the memory
-// keeps what was seen before and during it.
-func sameDecision(a, b annotations.Settings) bool {
-	a.Pause, b.Pause = annotations.Pause{}, annotations.Pause{}
-	a.PauseUntil, b.PauseUntil = nil, nil
-	a.DryRun, b.DryRun = false, false
-	a.PollingInterval, b.PollingInterval = 0, 0
-	a.OnRemoval, b.OnRemoval = "", ""
-	return equality.Semantic.DeepEqual(a, b)
-}
-
-// sameHost says whether a source that was opened under a is right under b: it may have read the ceiling and the container's environment.
-func sameHost(a, b annotations.Settings) bool {
-	return a.MaxReplicas == b.MaxReplicas && a.EnvContainer == b.EnvContainer
+// replaceTriggers opens what is new, keeps what is the same and retires the rest. It says whether a trigger, not a guard, is another one now.
+func (w *workload) replaceTriggers(wanted annotations.Workload, sameHost bool, start time.Time) (changed bool) {
+	type name struct {
+		guard bool
+		name  string
+	}
+	kept := map[name]*trigger{}
+	for _, t := range w.triggers {
+		kept[name{t.guard, t.spec.Name}] = t
+	}
+	triggers := make([]*trigger, 0, len(wanted.Triggers)+len(wanted.Guards))
+	for i, spec := range slices.Concat(wanted.Triggers, wanted.Guards) {
+		key := name{i >= len(wanted.Triggers), spec.Name}
+		if old := kept[key]; old != nil && equality.Semantic.DeepEqual(old.spec, spec) && sameHost {
+			old.changeInterval(w.interval(wanted, spec), w.poller.deps.Now())
+			delete(kept, key)
+			triggers = append(triggers, old)
+			continue
+		}
+		changed = changed || !key.guard
+		triggers = append(triggers, &trigger{spec: spec, guard: key.guard, interval: w.interval(wanted, spec), due: start})
+	}
+	for key, t := range kept {
+		changed = changed || !key.guard
+		w.retired = append(w.retired, t)
+	}
+	w.triggers = triggers
+	return changed
 }
 
 func (w *workload) interval(workload annotations.Workload, t annotations.Trigger) time.Duration {
@@ -119,11 +124,11 @@ func (w *workload) spread(d time.Duration) time.Duration {
 	return d * time.Duration(h.Sum32()%parts) / parts
 }
 
-func (w *workload) observe(current int32, zeroIsOurs bool) {
+func (w *workload) observe(o Observation) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	same := w.observed && w.in.Current == current && w.in.ZeroIsOurs == zeroIsOurs
-	w.in.Current, w.in.ZeroIsOurs, w.observed = current, zeroIsOurs, true
+	same := w.observed != nil && *w.observed == o
+	w.observed = &o
 	if !same && !w.ended {
 		w.decide()
 	}
@@ -168,6 +173,7 @@ func (w *workload) poll() {
 	for _, t := range r.due {
 		t.schedule(now, w.poller.deps.Now())
 	}
+	w.combine()
 	w.closeRetired()
 	if !w.ended {
 		w.decide()
@@ -189,7 +195,7 @@ func (w *workload) begin(now time.Time) (round, bool) {
 		return round{}, false
 	}
 	r := round{
-		host: scalers.Host{Namespace: w.key.Namespace, MaxReplicas: w.settings.MaxReplicas},
+		host: scalers.Host{Namespace: w.key.Namespace, MaxReplicas: w.ceiling},
 		refs: w.poller.deps.References(w.key, w.settings.EnvContainer),
 	}
 	for _, t := range w.triggers {

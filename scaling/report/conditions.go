@@ -22,8 +22,12 @@ type Condition struct {
 
 // The types of conditions.
 const (
-	// Ready is False while a fault or an unreadable trigger limits what the autoscaler may do.
+	// Ready is False while a fault, an unreadable trigger or guard, or a rival limits what the autoscaler may do.
 	Ready = "Ready"
+	// Conflict is True while another controller sets the count, so that the autoscaler does not.
+	Conflict = "Conflict"
+	// Fallback is True while a fallback stands in for a trigger that cannot be read.
+	Fallback = "Fallback"
 	// Active is False once the workload rests at zero or at its idle count, or was scaled to zero by a person.
 	Active = "Active"
 	// Paused is True while a pause is in effect.
@@ -50,7 +54,16 @@ func FromEntry(e *board.Entry) Conditions {
 	if e.Paused {
 		paused = Condition{Paused, "True", string(decide.Paused), e.Message}
 	}
-	return Conditions{active, paused, ready}
+	conflict := Condition{Conflict, "False", "OneMaster", ""}
+	if e.Reason == decide.Conflict {
+		ready = Condition{Ready, "False", string(decide.Conflict), e.Message}
+		conflict = Condition{Conflict, "True", string(decide.Conflict), e.Message}
+	}
+	fallback := Condition{Fallback, "False", "NotNeeded", ""}
+	if e.Fallback {
+		fallback = Condition{Fallback, "True", string(decide.TriggerUnknown), e.Message}
+	}
+	return Conditions{active, conflict, fallback, paused, ready}
 }
 
 // FromFaults are the conditions of a workload whose annotations cannot be used.
@@ -62,7 +75,7 @@ func unreadable(triggers []board.Trigger) []string {
 	var texts []string
 	for _, t := range triggers {
 		if !t.Known {
-			texts = append(texts, "trigger "+t.Name+": "+firstLine(t.Error))
+			texts = append(texts, t.Title()+": "+firstLine(t.Error))
 		}
 	}
 	return texts

@@ -24,7 +24,12 @@ func working() *board.Entry {
 const isReady = `{"type":"Ready","status":"True","reason":"Reading","message":"every trigger can be read"}`
 
 func TestConditionsText(t *testing.T) {
-	const active, notPaused = `{"type":"Active","status":"True","reason":"Working"}`, `{"type":"Paused","status":"False","reason":"NotPaused"}`
+	const (
+		alone     = `{"type":"Conflict","status":"False","reason":"OneMaster"}`
+		noNeed    = `{"type":"Fallback","status":"False","reason":"NotNeeded"}`
+		active    = `{"type":"Active","status":"True","reason":"Working"},` + alone + "," + noNeed
+		notPaused = `{"type":"Paused","status":"False","reason":"NotPaused"}`
+	)
 	rows := []struct {
 		name string
 		edit func(*board.Entry)
@@ -33,11 +38,11 @@ func TestConditionsText(t *testing.T) {
 		{"working", func(*board.Entry) {}, []string{active, notPaused, isReady}},
 		{
 			"idle", func(e *board.Entry) { e.Reason, e.Message, e.Active = decide.Idle, "no work seen", false },
-			[]string{`{"type":"Active","status":"False","reason":"Idle","message":"no work seen"}`, notPaused, isReady},
+			[]string{`{"type":"Active","status":"False","reason":"Idle","message":"no work seen"}`, alone, noNeed, notPaused, isReady},
 		},
 		{
 			"a person's zero", func(e *board.Entry) { e.Reason, e.Message = decide.ZeroByUser, "scaled to zero by a person" },
-			[]string{`{"type":"Active","status":"False","reason":"ZeroByUser","message":"scaled to zero by a person"}`, notPaused, isReady},
+			[]string{`{"type":"Active","status":"False","reason":"ZeroByUser","message":"scaled to zero by a person"}`, alone, noNeed, notPaused, isReady},
 		},
 		{
 			"cooling down is still active", func(e *board.Entry) { e.Reason, e.Active = decide.CoolingDown, false },
@@ -55,6 +60,26 @@ func TestConditionsText(t *testing.T) {
 			[]string{
 				active, notPaused,
 				`{"type":"Ready","status":"False","reason":"TriggerUnknown","message":"trigger mails: dial \"mail\": refused; trigger news: the scaler panicked: nil map"}`,
+			},
+		},
+		{
+			"a guard that cannot be read", func(e *board.Entry) {
+				e.Triggers = append(e.Triggers, board.Trigger{Name: "database", Guard: true, Error: "refused"})
+			},
+			[]string{active, notPaused, `{"type":"Ready","status":"False","reason":"TriggerUnknown","message":"guard database: refused"}`},
+		},
+		{
+			"a rival", func(e *board.Entry) { e.Reason, e.Message = decide.Conflict, "HorizontalPodAutoscaler web scales it" },
+			[]string{
+				`{"type":"Active","status":"True","reason":"Working"}`, `{"type":"Conflict","status":"True","reason":"Conflict","message":"HorizontalPodAutoscaler web scales it"}`,
+				noNeed, notPaused, `{"type":"Ready","status":"False","reason":"Conflict","message":"HorizontalPodAutoscaler web scales it"}`,
+			},
+		},
+		{
+			"a fallback", func(e *board.Entry) { e.Fallback, e.Message = true, "its fallback asks for 6 replicas" },
+			[]string{
+				`{"type":"Active","status":"True","reason":"Working"}`, alone,
+				`{"type":"Fallback","status":"True","reason":"TriggerUnknown","message":"its fallback asks for 6 replicas"}`, notPaused, isReady,
 			},
 		},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
 )
 
 // Events records what happens to workloads. Its methods are the whole vocabulary.
@@ -32,8 +33,15 @@ func (e Events) aboutTrigger(object runtime.Object, t board.Trigger, kind, reaso
 	h := fnv.New32a()
 	// Writing to a hash cannot fail.
 	_, _ = h.Write([]byte(firstLine(t.Error) + t.Note))
-	related := &corev1.ObjectReference{Kind: "Trigger", Name: t.Name, ResourceVersion: strconv.FormatUint(uint64(h.Sum32()), 10)}
+	related := &corev1.ObjectReference{Kind: kindOf(t), Name: t.Name, ResourceVersion: strconv.FormatUint(uint64(h.Sum32()), 10)}
 	e.Recorder.Eventf(object, related, kind, reason, "Read", "%s", cut(note))
+}
+
+func kindOf(t board.Trigger) string {
+	if t.Guard {
+		return "Guard"
+	}
+	return "Trigger"
 }
 
 // cut shortens a note to what the API takes.
@@ -63,20 +71,60 @@ func (e Events) ScaleFailed(object runtime.Object, err error) {
 	e.record(object, corev1.EventTypeWarning, "ScaleFailed", "Scale", err.Error())
 }
 
-// TriggerUnknown says that a trigger cannot be read, so that the count does not fall.
+// TriggerUnknown says that a trigger cannot be read, so that the count does not fall, or a guard, so that it does not rise.
 func (e Events) TriggerUnknown(object runtime.Object, t board.Trigger) {
+	direction := "fall"
+	if t.Guard {
+		direction = "rise"
+	}
 	e.aboutTrigger(object, t, corev1.EventTypeWarning, "TriggerUnknown",
-		fmt.Sprintf("trigger %s (%s) cannot be read since %s, so the count does not fall: %s", t.Name, t.Type, t.Since.UTC().Format("15:04:05Z"), firstLine(t.Error)))
+		fmt.Sprintf("%s cannot be read since %s, so the count does not %s: %s", title(t), t.Since.UTC().Format("15:04:05Z"), direction, firstLine(t.Error)))
+}
+
+// title is "trigger orders (redis-streams)".
+func title(t board.Trigger) string {
+	if t.Type == annotations.FormulaName {
+		return t.Title()
+	}
+	return t.Title() + " (" + t.Type + ")"
+}
+
+// Conflict says that another controller sets the count.
+func (e Events) Conflict(object runtime.Object, entry *board.Entry) {
+	e.record(object, corev1.EventTypeWarning, string(decide.Conflict), "Decide", entry.Message+"; remove the other one, or the annotations")
+}
+
+// ConflictEnded says that the other controller is gone.
+func (e Events) ConflictEnded(object runtime.Object, entry *board.Entry) {
+	e.record(object, corev1.EventTypeNormal, "ConflictEnded", "Decide", "no other controller scales this workload any more: "+entry.Message)
+}
+
+// FallbackInUse says that a fallback stands in for a trigger.
+func (e Events) FallbackInUse(object runtime.Object, entry *board.Entry) {
+	e.record(object, corev1.EventTypeWarning, "FallbackInUse", "Decide", entry.Message)
+}
+
+// FallbackEnded says that no fallback is needed any more.
+func (e Events) FallbackEnded(object runtime.Object, entry *board.Entry) {
+	e.record(object, corev1.EventTypeNormal, "FallbackEnded", "Decide", "no fallback is in use any more: "+entry.Message)
+}
+
+// ScaledByOther says that somebody else changed the count.
+func (e Events) ScaledByOther(object runtime.Object, from, to int32, who string) {
+	if who == "" {
+		who = "somebody"
+	}
+	e.record(object, corev1.EventTypeNormal, "ScaledByOther", "Observe", fmt.Sprintf("%s changed replicas from %d to %d", who, from, to))
 }
 
 // TriggerRecovered says that a trigger can be read again.
 func (e Events) TriggerRecovered(object runtime.Object, t board.Trigger) {
-	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerRecovered", fmt.Sprintf("trigger %s (%s) can be read again", t.Name, t.Type))
+	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerRecovered", title(t)+" can be read again")
 }
 
 // TriggerNote passes on what a source said about how its value came about.
 func (e Events) TriggerNote(object runtime.Object, t board.Trigger) {
-	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerNote", fmt.Sprintf("trigger %s (%s): %s", t.Name, t.Type, t.Note))
+	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerNote", title(t)+": "+t.Note)
 }
 
 // InvalidAnnotations lists the faults of annotations that cannot be used.

@@ -40,6 +40,8 @@ func TestNotes(t *testing.T) {
 		Since: time.Date(2026, 3, 2, 13, 0, 5, 0, time.FixedZone("CET", 3600)),
 	}
 	faults := annotations.Faults{{Key: "autoscale.io/a", Problem: schema.Problem{Text: "bad"}}, {Key: "autoscale.io/b", Problem: schema.Problem{Text: "worse"}}}
+	guard, formula := broken, board.Trigger{Name: annotations.FormulaName, Type: annotations.FormulaName}
+	guard.Guard = true
 	down := working()
 	down.From, down.Replicas, down.Message = 5, 2, "less"
 	rows := []struct {
@@ -58,6 +60,20 @@ func TestNotes(t *testing.T) {
 		{
 			"Warning TriggerUnknown Read trigger orders (redis-streams) cannot be read since 12:00:05Z, so the count does not fall: the scaler panicked: 100%d",
 			func(e Events, o runtime.Object) { e.TriggerUnknown(o, broken) },
+		},
+		{
+			"Warning TriggerUnknown Read guard orders (redis-streams) cannot be read since 12:00:05Z, so the count does not rise: the scaler panicked: 100%d",
+			func(e Events, o runtime.Object) { e.TriggerUnknown(o, guard) },
+		},
+		{"Normal TriggerRecovered Read the formula can be read again", func(e Events, o runtime.Object) { e.TriggerRecovered(o, formula) }},
+		{"Warning Conflict Decide less; remove the other one, or the annotations", func(e Events, o runtime.Object) { e.Conflict(o, down) }},
+		{"Normal ConflictEnded Decide no other controller scales this workload any more: less", func(e Events, o runtime.Object) { e.ConflictEnded(o, down) }},
+		{"Warning FallbackInUse Decide less", func(e Events, o runtime.Object) { e.FallbackInUse(o, down) }},
+		{"Normal FallbackEnded Decide no fallback is in use any more: less", func(e Events, o runtime.Object) { e.FallbackEnded(o, down) }},
+		{"Normal ScaledByOther Observe kubectl (scale) changed replicas from 4 to 0", func(e Events, o runtime.Object) { e.ScaledByOther(o, 4, 0, "kubectl (scale)") }},
+		{
+			"Normal ScaledByOther Observe somebody changed replicas from 4 to 0",
+			func(e Events, o runtime.Object) { e.ScaledByOther(o, 4, 0, "") },
 		},
 		{
 			"Normal TriggerRecovered Read trigger orders (redis-streams) can be read again",

@@ -11,7 +11,8 @@ import (
 type Metrics struct {
 	board *board.Board
 
-	desired, current, active, decided, value, target, known *prometheus.Desc
+	desired, current, active, decided *prometheus.Desc
+	trigger, guard                    series
 
 	// Scales counts writes of replicas by direction and outcome; Adoptions counts objects that were adopted without the webhook.
 	Scales    *prometheus.CounterVec
@@ -20,10 +21,14 @@ type Metrics struct {
 
 var _ prometheus.Collector = (*Metrics)(nil)
 
+// series are the gauges of one trigger or guard.
+type series struct{ value, target, known *prometheus.Desc }
+
 // NewMetrics returns the collector of a board; the caller registers it.
 func NewMetrics(b *board.Board) *Metrics {
 	workload := []string{"kind", "namespace", "name"}
 	trigger := append(workload[:len(workload):len(workload)], "trigger", "type")
+	guard := append(workload[:len(workload):len(workload)], "guard", "type")
 	desc := func(name, help string, labels []string) *prometheus.Desc {
 		return prometheus.NewDesc("autoscale_"+name, help, labels, nil)
 	}
@@ -33,9 +38,16 @@ func NewMetrics(b *board.Board) *Metrics {
 		current: desc("workload_replicas", "Replicas in the workload's spec at the latest decision.", workload),
 		active:  desc("workload_active", "1 while an event trigger is active.", workload),
 		decided: desc("workload_decision_timestamp_seconds", "When the latest decision was made, in seconds since 1970.", workload),
-		value:   desc("trigger_value", "Latest value of the trigger; absent while it cannot be read.", trigger),
-		target:  desc("trigger_target", "Value that one replica is meant to carry.", trigger),
-		known:   desc("trigger_known", "1 when the latest read worked, 0 while the trigger is UNKNOWN.", trigger),
+		trigger: series{
+			value:  desc("trigger_value", "Latest value of the trigger; absent while it cannot be read.", trigger),
+			target: desc("trigger_target", "Value that one replica is meant to carry.", trigger),
+			known:  desc("trigger_known", "1 when the latest read worked, 0 while the trigger is UNKNOWN.", trigger),
+		},
+		guard: series{
+			value:  desc("guard_value", "Latest value of the guard; absent while it cannot be read.", guard),
+			target: desc("guard_limit", "Value from which on the count does not rise.", guard),
+			known:  desc("guard_known", "1 when the latest read worked, 0 while the guard is UNKNOWN.", guard),
+		},
 		Scales: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "autoscale_scales_total", Help: "Writes of replicas, by direction (up, down) and outcome (ok, conflict, error).",
 		}, []string{"direction", "outcome"}),
@@ -47,7 +59,7 @@ func NewMetrics(b *board.Board) *Metrics {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.desired, m.current, m.active, m.decided, m.value, m.target, m.known} {
+	for _, d := range []*prometheus.Desc{m.desired, m.current, m.active, m.decided, m.trigger.value, m.trigger.target, m.trigger.known, m.guard.value, m.guard.target, m.guard.known} {
 		ch <- d
 	}
 	m.Scales.Describe(ch)
@@ -66,12 +78,16 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.active, number(e.Active), kind, key.Namespace, key.Name)
 		gauge(m.decided, float64(e.At.UnixMilli())/1e3, kind, key.Namespace, key.Name)
 		for _, t := range e.Triggers {
-			gauge(m.known, number(t.Known), kind, key.Namespace, key.Name, t.Name, t.Type)
+			s := m.trigger
+			if t.Guard {
+				s = m.guard
+			}
+			gauge(s.known, number(t.Known), kind, key.Namespace, key.Name, t.Name, t.Type)
 			if t.Target > 0 {
-				gauge(m.target, t.Target, kind, key.Namespace, key.Name, t.Name, t.Type)
+				gauge(s.target, t.Target, kind, key.Namespace, key.Name, t.Name, t.Type)
 			}
 			if t.Known {
-				gauge(m.value, t.Value, kind, key.Namespace, key.Name, t.Name, t.Type)
+				gauge(s.value, t.Value, kind, key.Namespace, key.Name, t.Name, t.Type)
 			}
 		}
 	})

@@ -54,6 +54,25 @@ autoscale_workload_replicas{kind="deployments.apps",name="worker",namespace="sho
 `)
 }
 
+// A guard and a trigger of one name are two things.
+func TestMetricsOfGuards(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	e := working()
+	e.Triggers = append(e.Triggers, board.Trigger{Name: "orders", Type: "redis-streams", Guard: true, Target: 80, Known: true, Value: 85})
+	b.Put(worker, e)
+	shown(t, NewMetrics(b), `
+# HELP autoscale_guard_known 1 when the latest read worked, 0 while the guard is UNKNOWN.
+# TYPE autoscale_guard_known gauge
+autoscale_guard_known{guard="orders",kind="deployments.apps",name="worker",namespace="shop",type="redis-streams"} 1
+# HELP autoscale_guard_limit Value from which on the count does not rise.
+# TYPE autoscale_guard_limit gauge
+autoscale_guard_limit{guard="orders",kind="deployments.apps",name="worker",namespace="shop",type="redis-streams"} 80
+# HELP autoscale_guard_value Latest value of the guard; absent while it cannot be read.
+# TYPE autoscale_guard_value gauge
+autoscale_guard_value{guard="orders",kind="deployments.apps",name="worker",namespace="shop",type="redis-streams"} 85
+`, "autoscale_guard_known", "autoscale_guard_limit", "autoscale_guard_value")
+}
+
 func TestMetricsFollowTheBoard(t *testing.T) {
 	b := board.New(func(board.Key) {})
 	m := NewMetrics(b)

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	appsv1client "k8s.io/client-go/kubernetes/typed/apps/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/scale"
 	"k8s.io/client-go/util/retry"
@@ -25,8 +26,9 @@ const FieldManager = "autoscale.io"
 
 // Client reads and writes workloads.
 type Client struct {
-	Scales   scale.ScalesGetter
-	Metadata metadata.Interface
+	Scales      scale.ScalesGetter
+	Metadata    metadata.Interface
+	Deployments appsv1client.DeploymentsGetter
 }
 
 // Scale is the count of a workload at one version of it.

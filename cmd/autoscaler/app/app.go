@@ -148,7 +148,7 @@ func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {
 	if err != nil {
 		return clients{}, fmt.Errorf("set up the clients: %w", err)
 	}
-	return clients{kube: kube, dynamic: dynamicClient, target: &target.Client{Scales: scales, Metadata: metadataClient}}, nil
+	return clients{kube: kube, dynamic: dynamicClient, target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1()}}, nil
 }
 
 func scaleKinds(client discovery.DiscoveryInterface) scale.ScaleKindResolver {

@@ -1,0 +1,116 @@
+package annotations
+
+import (
+	"fmt"
+	"strings"
+
+	"autoscale.io/annotations/formula"
+	"autoscale.io/annotations/schedule"
+	"autoscale.io/annotations/schema"
+)
+
+// Mapping is an annotation whose value is one mapping of fixed parameters, for the documentation.
+type Mapping struct {
+	// Key is the whole key, with <name> where the user's name stands.
+	Key    string
+	Fields []schema.Field
+}
+
+// Mappings returns the annotations with a mapping beside those of triggers and guards.
+func Mappings() []Mapping {
+	return []Mapping{
+		{Prefix + fallbackKey, schema.For[Fallback]().Fields()},
+		{Prefix + formulaKey, schema.For[Formula]().Fields()},
+		{Prefix + schedulePrefix + "<name>", schema.For[Schedule]().Fields()},
+	}
+}
+
+// decodeMapping decodes a mapping of fixed parameters, or reports what is wrong with it and returns nil.
+func decodeMapping[T any](d *decoder, key, text string) *T {
+	values, err := schema.Parse(text)
+	if err != nil {
+		d.fault(key, schema.Problem{Text: err.Error()})
+		return nil
+	}
+	var decoded T
+	problems := schema.For[T]().Decode(values, nil, &decoded)
+	d.fault(key, problems...)
+	if len(problems) > 0 {
+		return nil
+	}
+	return &decoded
+}
+
+// schedule reads a window and compares its bounds, filled in with those of always, with each other.
+func (d *decoder) schedule(key, text string) {
+	name := d.name(key, schedulePrefix)
+	s := decodeMapping[Schedule](d, key, text)
+	if s == nil {
+		return
+	}
+	s.Name = name
+	for _, part := range []struct {
+		param, text string
+		check       func(string) error
+	}{{"start", s.Start, schedule.CheckCron}, {"end", s.End, schedule.CheckCron}, {"timezone", s.Timezone, schedule.CheckZone}} {
+		if err := part.check(part.text); err != nil {
+			want := "a cron expression of five fields such as 0 8 * * 1-5"
+			if part.param == "timezone" {
+				want = strings.TrimPrefix(err.Error(), "want ")
+			} else {
+				want += " (" + err.Error() + ")"
+			}
+			d.fault(key, schema.Problem{Param: part.param, Text: fmt.Sprintf("got %q, want %s", part.text, want)})
+		}
+	}
+	d.scheduleBounds(key, s)
+	d.result.Workload.Schedules = append(d.result.Workload.Schedules, *s)
+}
+
+func (d *decoder) scheduleBounds(key string, s *Schedule) {
+	if s.Start == s.End {
+		d.fault(key, schema.Problem{Param: "end", Text: "is the same as start, so that the window never opens"})
+	}
+	if s.Min == nil && s.Max == nil {
+		d.fault(key, schema.Problem{Text: "has neither min nor max; want at least one of them"})
+		return
+	}
+	if d.badBounds {
+		return
+	}
+	least, most := d.result.Workload.MinReplicas, d.result.Workload.MaxReplicas
+	leastName, mostName := "min-replicas", "max-replicas"
+	if s.Min != nil {
+		least, leastName = *s.Min, "min"
+	}
+	if s.Max != nil {
+		most, mostName = *s.Max, "max"
+	}
+	if least > most {
+		d.fault(key, schema.Problem{Text: fmt.Sprintf("%s, which is %d, is more than %s, which is %d", leastName, least, mostName, most)})
+	}
+}
+
+// FormulaName is how the result of a formula is called where triggers have their names.
+const FormulaName = "formula"
+
+// formula compiles the formula over the triggers of these keys.
+func (d *decoder) formula(triggers []string) {
+	f := d.result.Workload.Formula
+	if f == nil {
+		return
+	}
+	names := make([]string, 0, len(triggers))
+	variables := make([]string, 0, len(triggers))
+	for _, key := range triggers {
+		name := strings.TrimPrefix(key, Prefix+triggerPrefix)
+		names, variables = append(names, name), append(variables, formula.Variable(name))
+		if name == FormulaName {
+			d.fault(key, schema.Problem{Text: "this name is that of the formula's result; want another one"})
+		}
+	}
+	if _, err := formula.Compile(f.Expression, names); err != nil {
+		d.fault(Prefix+formulaKey, schema.Problem{Param: "expression", Text: fmt.Sprintf("got %q, want an expression over %s that gives a number (%v)",
+			f.Expression, strings.Join(variables, ", "), err)})
+	}
+}

@@ -1,0 +1,46 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"autoscale.io/scaling/board"
+)
+
+// LastScaler names who set spec.replicas last, as the API server knows it: "kubectl (scale)". It is empty when nobody owns the field.
+func (c *Client) LastScaler(ctx context.Context, key board.Key) (string, error) {
+	object, err := c.Metadata.Resource(key.Resource).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read who scaled %s: %w", key, err)
+	}
+	return lastScaler(object.ManagedFields), nil
+}
+
+func lastScaler(managers []metav1.ManagedFieldsEntry) string {
+	var last *metav1.ManagedFieldsEntry
+	for i := range managers {
+		entry := &managers[i]
+		if ownsReplicas(entry) && (last == nil || last.Time.Before(entry.Time)) {
+			last = entry
+		}
+	}
+	switch {
+	case last == nil:
+		return ""
+	case last.Subresource != "":
+		return last.Manager + " (" + last.Subresource + ")"
+	}
+	return last.Manager
+}
+
+func ownsReplicas(entry *metav1.ManagedFieldsEntry) bool {
+	var owned fieldpath.Set
+	if entry.FieldsV1 == nil || owned.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)) != nil {
+		return false
+	}
+	return owned.Has(fieldpath.MakePathOrDie("spec", "replicas"))
+}
