@@ -9,7 +9,8 @@ import (
 
 // keepReplicas undoes a change of the count by anybody but the autoscaler: a manifest that is applied again, or one whose replicas were dropped, the
 // request that adopts included. Bounds that change in the same request hold at once.
-func (r Reviewer) keepReplicas(q request, settings annotations.Settings, v *verdict) {
+func (r Reviewer) keepReplicas(q request, workload annotations.Workload, v *verdict) {
+	settings := workload.Settings
 	live, ok := q.old.replicas()
 	asked, okNew := q.new.replicas()
 	if !ok || !okNew {
@@ -23,7 +24,8 @@ func (r Reviewer) keepReplicas(q request, settings annotations.Settings, v *verd
 		return
 	}
 	kept := live
-	if !paused(settings, q.now) && r.boundsMoved(q, settings) {
+	// Where schedules change the bounds too, it is the loop that knows which hold.
+	if len(workload.Schedules) == 0 && !paused(settings, q.now) && r.boundsMoved(q, settings) {
 		kept = within(settings, live, q.old)
 	}
 	if asked == kept {

@@ -111,7 +111,7 @@ func (r Reviewer) manage(q request) verdict {
 	v.warnings = append(v.warnings, decoded.Warnings.Texts()...)
 	v.own = r.stamp(q)
 	if q.old != nil {
-		r.keepReplicas(q, decoded.Workload.Settings, &v)
+		r.keepReplicas(q, decoded.Workload, &v)
 	}
 	return v
 }

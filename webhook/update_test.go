@@ -66,6 +66,7 @@ func TestBoundsOfTheSameRequestHoldAtOnce(t *testing.T) {
 			"spec.replicas goes from 6 to 5 instead of 2, the count nearest to the live one within the new bounds 1 to 5; autoscale.io manages it",
 		}},
 		untouched("bounds around the count", &six, live(6, "max-replicas", "20", "min-replicas", "2")),
+		untouched("bounds that a schedule replaces", &six, live(6, "max-replicas", "5", "schedule.night", "{start: 0 22 * * *, end: 0 6 * * *, max: 9}")),
 		untouched("bounds that were passed before", ref(live(16)), live(16, "cooldown", "1m")),
 		untouched("bounds in other words", ref(live(16)), live(16, "min-replicas", "1")),
 		untouched("paused", &six, live(6, "max-replicas", "5", "pause", "scale-in")),
