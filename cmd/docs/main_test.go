@@ -60,6 +60,12 @@ func TestWriteMakesThePages(t *testing.T) {
 
 func TestEveryFieldHasADoc(t *testing.T) {
 	all := slices.Concat(annotations.SettingsFields(), annotations.CommonFields(), tlsFields())
+	for _, m := range annotations.Mappings() {
+		all = append(all, m.Fields...)
+		if mappingIntros()[m.Key] == "" {
+			t.Errorf("%s has no introduction", m.Key)
+		}
+	}
 	for _, d := range testRegistry(t).Definitions() {
 		all = append(all, d.Params.Fields()...)
 	}

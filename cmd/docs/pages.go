@@ -78,6 +78,11 @@ func annotationsPage(registry *scalers.Registry) string {
 	out.WriteString(generated)
 	out.WriteString(annotationsIntro)
 	table(&out, "annotation", "`"+annotations.Prefix, annotations.SettingsFields())
+	for _, m := range annotations.Mappings() {
+		fmt.Fprintf(&out, "\n### `%s`\n\n%s\n", m.Key, mappingIntros()[m.Key])
+		table(&out, "parameter", "`", m.Fields)
+	}
+	out.WriteString(guardText)
 	out.WriteString(triggersIntro)
 	for _, d := range registry.Definitions() {
 		fmt.Fprintf(&out, "- [`%s`](scalers/%s.md): %s\n", d.Name, d.Name, firstSentence(d.Doc))

@@ -22,6 +22,27 @@ const annotationsIntro = "# Annotations\n\n" +
 	"what is absent has its default.\n\n" +
 	"## Settings\n\n"
 
+// mappingIntros go before the tables of annotations that hold a mapping.
+func mappingIntros() map[string]string {
+	return map[string]string{
+		"autoscale.io/fallback": "What a trigger asks for once it could not be read several times in a row. It is that trigger's vote; the highest vote wins as ever.\n\n" +
+			"```yaml\nautoscale.io/fallback: \"{after: 3, replicas: 6}\"\n```\n",
+		"autoscale.io/formula": "One number made of all event triggers, which then has a target in place of theirs. cpu and memory stay by themselves.\n\n" +
+			"```yaml\nautoscale.io/formula: \"{expression: 'orders + 2 * (payments ?? 0)', target: 10}\"\n```\n\n" +
+			"A trigger that cannot be read is `nil`. An expression that needs it then gives no number, and the result is UNKNOWN; one that has something in its place, as `?? 0`, goes on, " +
+			"but is no proof that there is no work: the last step to zero waits until every trigger can be read.\n",
+		"autoscale.io/schedule.<name>": "Other bounds inside a window of time.\n\n" +
+			"```yaml\nautoscale.io/schedule.office: \"{start: 0 8 * * 1-5, end: 0 20 * * 1-5, timezone: Europe/Berlin, min: 5, max: 20}\"\n```\n\n" +
+			"Where several windows are open, the largest min and the largest max count, so that none gets less than it asks for. An end beats a start at the same time.\n",
+	}
+}
+
+const guardText = "\n### `autoscale.io/guard.<name>`\n\n" +
+	"A trigger that holds back in place of asking: while its value is at `limit` or above, replicas do not rise. It has the parameters of a trigger but `target`, `activation` and " +
+	"`metricType`.\n\n" +
+	"```yaml\nautoscale.io/guard.failures: \"{type: redis-streams, address: redis:6379, stream: failures, limit: 100}\"\n```\n\n" +
+	"A guard that cannot be read may be at its limit, so it holds back too, and says so. `min-replicas` of a workload that never rests is reached all the same, and so is the number of a `pause`.\n"
+
 const triggersIntro = "\n## Triggers\n\n" +
 	"`autoscale.io/trigger.<name>` holds one YAML mapping, in block or flow style; JSON is YAML. The name is a DNS label and labels metrics and reports. " +
 	"Anchors, aliases and merge keys are not supported. With several triggers the largest proposal wins.\n\n" +

@@ -19,8 +19,10 @@
 //
 //   - Proposals of event triggers are absolute counts and are reached in one step unless Behavior.EventRamp is set. The
 //     policies of Behavior.ScaleUp then apply to cpu and memory only.
-//   - A count out of bounds is corrected at once as in the HPA, but a count below the floor may go further up than the floor
-//     in the same Step, and the recommendation is remembered in both cases.
+//   - A count above the maximum is lowered by the scale-down policies, where the HPA lowers it at once. A count below the floor
+//     is raised at once as in the HPA, but may go further up in the same Step. The recommendation is remembered in both cases.
+//   - The count does not fall while a rollout is in progress, nor rise while a guard is at its limit; a fallback votes for a trigger
+//     that cannot be read. The HPA has none of these.
 //   - A target finer than a thousandth is not rounded up to a thousandth.
 //   - When triggers have been UNKNOWN, or a person's zero has lasted, for longer than the scale-down window, it starts full
 //     again, with the present count. The HPA would act on the first reading.
