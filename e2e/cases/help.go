@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"autoscale.io/annotations"
+	"autoscale.io/scaling/report"
 )
 
 // secret creates or replaces a Secret of the case with the key password.
@@ -104,4 +105,38 @@ func (w *World) create(d *appsv1.Deployment) {
 func deleteNow() metav1.DeleteOptions {
 	now := int64(0)
 	return metav1.DeleteOptions{GracePeriodSeconds: &now}
+}
+
+// condition reads one condition from the status of a Deployment.
+func (w *World) condition(name, kind string) (report.Condition, error) {
+	for _, c := range report.Parse(w.Get(name).Annotations[annotations.StatusKey]) {
+		if c.Type == kind {
+			return c, nil
+		}
+	}
+	return report.Condition{}, fmt.Errorf("it has no condition %s", kind)
+}
+
+// awaitCondition waits until the status of a Deployment says so.
+func (w *World) awaitCondition(name, kind, status, reason string) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("condition %s=%s (%s) on %s", kind, status, reason, name), soon, func(context.Context) error {
+		c, err := w.condition(name, kind)
+		if err == nil && (c.Status != status || c.Reason != reason) {
+			err = fmt.Errorf("it is %s (%s)", c.Status, c.Reason)
+		}
+		return err
+	})
+}
+
+// awaitMessage waits until the message of a condition matches.
+func (w *World) awaitMessage(name, kind, pattern string) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("a message of condition %s on %s", kind, name), soon, func(context.Context) error {
+		c, err := w.condition(name, kind)
+		if err == nil && !regexp.MustCompile(pattern).MatchString(c.Message) {
+			err = fmt.Errorf("it is %q", c.Message)
+		}
+		return err
+	})
 }

@@ -113,6 +113,17 @@ func (w *World) WantCounts(name string, want ...int32) {
 	}
 }
 
+// AwaitCounts waits until a Deployment has had exactly these counts, in this order.
+func (w *World) AwaitCounts(name string, want ...int32) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("%s with the counts %v", name, want), soon, func(context.Context) error {
+		if got := w.changes.counts(name); fmt.Sprint(got) != fmt.Sprint(want) {
+			return fmt.Errorf("it had %v", got)
+		}
+		return nil
+	})
+}
+
 // AwaitDecisions waits until n more decisions have been made about a Deployment after now, each with readings of its own. It is
 // how a case waits for nothing to happen.
 func (w *World) AwaitDecisions(name string, n int) {

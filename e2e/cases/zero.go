@@ -14,7 +14,9 @@ func zeroCases() []Case {
 		{ID: "SZ-02", Symptom: "an answer without the value is read as 0", Holds: "a key that is no stream is UNKNOWN", Run: answerWithoutValue},
 		{ID: "SZ-04", Symptom: "a running workload that is put under management is scaled to zero in the first second", Holds: "nothing goes down before one full cooldown", Run: adoptionKeeps},
 		{ID: "SZ-05", Symptom: "at the end of the cooldown the count jumps from N to 0", Holds: "policies lead down to one, only then zero", Run: stepsDown},
+		{ID: "SZ-06", Symptom: "nobody knows what the cooldown delays, and an edit of it does nothing", Holds: "it delays the last step alone, the status says until when, and an edit counts at once", Run: cooldownEdits},
 		{ID: "SZ-08", Symptom: "nothing waits while workers work, so they are ended mid-message", Holds: "work in progress counts as work", Run: busyWorkers},
+		{ID: "SZ-09", Symptom: "work that is seen while another trigger fails is forgotten, and zero comes the moment the error clears", Holds: "zero comes a whole cooldown after the last work", Run: workBesideAFailure},
 		{ID: "SZ-12", Symptom: "removing the autoscaler leaves the workload at zero for ever", Holds: "a zero of ours is not left behind", Run: leaving},
 		{ID: "SZ-person", Symptom: "a zero that a person set is woken up again", Holds: "a person's zero stays, our own wakes", Run: zeroByPerson},
 	}
@@ -174,4 +176,47 @@ func zeroByPerson(t *testing.T, w *World) {
 	w.WantCounts("worker", 2, 1, 0, 1, 0)
 	w.ScaleByHand("worker", 3)
 	w.AwaitReplicas("worker", 1, soon)
+}
+
+func cooldownEdits(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 20)
+	w.Create("worker", 4, quick(Settings{"cooldown": "20s", "trigger.orders": w.trigger(stream, group)}))
+	w.awaitValue("worker", "orders", "20")
+	w.read(client, stream, 20, true)
+	w.AwaitReplicas("worker", 1, 10*time.Second) // not delayed by the cooldown
+	idle := time.Now()
+	w.awaitMessage("worker", "Active", `^no work seen since \S+Z; zero after the cooldown of 20s, at \S+Z$`)
+	if err := w.Annotate("worker", Settings{"cooldown": "1h"}); err != nil {
+		t.Fatal(err)
+	}
+	w.AwaitDecisions("worker", 15) // more than the 20 s from the beginning
+	w.WantCounts("worker", 4, 1)
+	if err := w.Annotate("worker", Settings{"cooldown": "12s"}); err != nil {
+		t.Fatal(err)
+	}
+	w.AwaitReplicas("worker", 0, 5*time.Second) // counted from when the work ended
+	if took := time.Since(idle); took < 12*time.Second {
+		t.Errorf("zero came after %s, before the cooldown of 12s", took)
+	}
+}
+
+func workBesideAFailure(t *testing.T, w *World) {
+	const cooldown = 5 * time.Second
+	stream, client, other := w.Stream("s"), w.redis.Client(), w.behind(0)
+	w.group(client, stream, "0")
+	w.add(client, stream, 5)
+	w.Create("worker", 1, quick(Settings{"cooldown": cooldown.String(), "trigger.a": w.trigger(stream, group), "trigger.b": other.trigger}))
+	w.awaitValue("worker", "a", "5")
+	other.set(t, servers.Refuse)
+	w.awaitKnown("worker", "b", "0")
+	w.AwaitDecisions("worker", 7) // longer than the cooldown
+	ended := time.Now()
+	w.read(client, stream, 5, true)
+	other.set(t, servers.Pass)
+	w.AwaitReplicas("worker", 0, soon)
+	if took := w.firstFall("worker").Sub(ended); took < cooldown {
+		t.Errorf("zero came %s after the last work, before the cooldown of %s", took, cooldown)
+	}
 }

@@ -63,6 +63,8 @@ type Entry struct {
 	Active  bool
 	// Paused says that a pause is in effect, whatever the Reason.
 	Paused bool
+	// Cooling says that the cooldown has run for long enough to be worth a word; Message then says until when.
+	Cooling bool
 	// Fallback says that a fallback stands in for a trigger that cannot be read.
 	Fallback bool
 	Triggers []Trigger
@@ -124,7 +126,7 @@ func (b *Board) All(visit func(Key, *Entry)) {
 }
 
 func (e *Entry) differs(o *Entry) bool {
-	return e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused || e.Fallback != o.Fallback ||
+	return e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused || e.Fallback != o.Fallback || e.Cooling != o.Cooling || e.Cooling && e.Message != o.Message ||
 		!slices.EqualFunc(e.Triggers, o.Triggers, func(a, b Trigger) bool {
 			return a.Name == b.Name && a.Guard == b.Guard && a.Known == b.Known && a.Note == b.Note && a.Error == b.Error
 		})

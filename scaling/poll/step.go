@@ -93,6 +93,7 @@ func (w *workload) entry(d decide.Decision) *board.Entry {
 	e := &board.Entry{
 		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: d.Sentence(w.in), Active: d.Active, At: d.At,
 		Paused:   w.in.Pause.Mode != decide.NotPaused && (w.in.Pause.Until.IsZero() || d.At.Before(w.in.Pause.Until)),
+		Cooling:  cooling(d),
 		Fallback: slices.ContainsFunc(d.Proposals, func(p decide.Proposal) bool { return p.Fallback }),
 		Triggers: make([]board.Trigger, 0, len(w.triggers)+1),
 	}
@@ -109,6 +110,12 @@ func (w *workload) entry(d decide.Decision) *board.Entry {
 		})
 	}
 	return e
+}
+
+// cooling says whether a cooldown has run for a minute, or half of its time if that is less. A workload that is idle for a moment only, time and again, is not
+// worth a report each time.
+func cooling(d decide.Decision) bool {
+	return d.Reason == decide.CoolingDown && d.At.Sub(d.IdleSince) >= min(time.Minute, d.Until.Sub(d.IdleSince)/2)
 }
 
 func errorText(err error) string {

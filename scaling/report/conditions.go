@@ -50,6 +50,9 @@ func FromEntry(e *board.Entry) Conditions {
 	if e.Reason == decide.Idle || e.Reason == decide.ZeroByUser {
 		active = Condition{Active, "False", string(e.Reason), e.Message}
 	}
+	if e.Cooling {
+		active = Condition{Active, "True", string(decide.CoolingDown), e.Message}
+	}
 	paused := Condition{Paused, "False", "NotPaused", ""}
 	if e.Paused {
 		paused = Condition{Paused, "True", string(decide.Paused), e.Message}
@@ -86,10 +89,11 @@ func firstLine(text string) string {
 	return line
 }
 
-// Same says whether two sets of conditions differ in nothing but their messages.
+// Same says whether two sets of conditions differ in nothing but their messages. The message about a cooldown counts, since it has the time of its end,
+// which an edit can move.
 func (c Conditions) Same(o Conditions) bool {
 	return slices.EqualFunc(c, o, func(a, b Condition) bool {
-		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason
+		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && (a.Reason != string(decide.CoolingDown) || a.Message == b.Message)
 	})
 }
 

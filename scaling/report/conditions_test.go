@@ -69,6 +69,15 @@ func TestConditionsText(t *testing.T) {
 			[]string{active, notPaused, `{"type":"Ready","status":"False","reason":"TriggerUnknown","message":"guard database: refused"}`},
 		},
 		{
+			"cooling down for a while", func(e *board.Entry) {
+				e.Reason, e.Active, e.Cooling, e.Message = decide.CoolingDown, false, true, "no work seen since 12:00:00Z; zero after the cooldown of 5m0s, at 12:05:00Z"
+			},
+			[]string{
+				`{"type":"Active","status":"True","reason":"CoolingDown","message":"no work seen since 12:00:00Z; zero after the cooldown of 5m0s, at 12:05:00Z"}`,
+				alone, noNeed, notPaused, isReady,
+			},
+		},
+		{
 			"a rival", func(e *board.Entry) { e.Reason, e.Message = decide.Conflict, "HorizontalPodAutoscaler web scales it" },
 			[]string{
 				`{"type":"Active","status":"True","reason":"Working"}`, `{"type":"Conflict","status":"True","reason":"Conflict","message":"HorizontalPodAutoscaler web scales it"}`,

@@ -1,0 +1,135 @@
+package cases
+
+import (
+	"testing"
+	"time"
+)
+
+func pauseCases() []Case {
+	return []Case{
+		{ID: "AN-02", Symptom: "a paused workload bounces, or never resumes", Holds: "no write while paused but to reach the fixed count; after it normal within a poll", Alone: true, Run: pauseLife},
+		{ID: "GO-06", Symptom: "a pause that Git removed goes on for good", Holds: "the annotations of the moment count, however often they change", Run: pauseCycles},
+		{ID: "GO-09", Symptom: "what happens to a count that was set by hand depends on luck", Holds: "one rule: zero stays, any other count is answered, a pause holds", Run: byHand},
+	}
+}
+
+func pauseLife(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 10)
+	settings := func(pause string) Settings {
+		return quick(Settings{"pause": pause, "cooldown": "4s", "trigger.orders": w.trigger(stream, group)})
+	}
+	for name, pause := range map[string]string{"hold": "true", "fixed": "3", "in": "scale-in", "out": "scale-out"} {
+		w.Create(name, 2, settings(pause))
+	}
+	paused := func() {
+		t.Helper()
+		for name, counts := range map[string][]int32{"hold": {2}, "fixed": {2, 3}, "in": {2, 8}, "out": {2}} {
+			w.AwaitReplicas(name, counts[len(counts)-1], soon)
+			w.AwaitDecisions(name, 3)
+			w.WantCounts(name, counts...)
+		}
+	}
+	w.add(client, stream, 30)
+	paused()
+	for _, name := range []string{"hold", "fixed", "in", "out"} {
+		if err := w.Annotate(name, Settings{"max-replicas": "9", "cooldown": "3s"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paused()
+	if err := w.scaler.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	paused()
+	if err := w.Annotate("hold", Settings{"pause": ""}); err != nil { // with a backlog
+		t.Fatal(err)
+	}
+	w.AwaitReplicas("hold", 8, 5*time.Second)
+	w.read(client, stream, 40, true)
+	w.AwaitReplicas("hold", 0, soon)
+	w.AwaitReplicas("out", 0, soon) // only the other direction is held
+	w.AwaitDecisions("in", 3)
+	resumed := time.Now()
+	for _, name := range []string{"fixed", "in"} { // idle
+		if err := w.Annotate(name, Settings{"pause": ""}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"fixed", "in"} {
+		w.AwaitReplicas(name, 0, soon)
+		if last, _ := w.changes.last(name); last.at.Sub(resumed) < 3*time.Second {
+			t.Errorf("%s went to zero %s after the pause, before a whole cooldown", name, last.at.Sub(resumed))
+		}
+	}
+}
+
+func pauseCycles(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 10)
+	w.Create("worker", 2, quick(Settings{"trigger.orders": w.trigger(stream, group)}))
+	w.awaitValue("worker", "orders", "10")
+	for range 200 {
+		for _, pause := range []string{"true", ""} {
+			if err := w.Annotate("worker", Settings{"pause": pause}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.WantCounts("worker", 2)
+	w.add(client, stream, 20)
+	w.AwaitReplicas("worker", 6, soon)
+	w.awaitCondition("worker", "Paused", "False", "NotPaused")
+	if err := w.Annotate("worker", Settings{"pause": "true"}); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitCondition("worker", "Paused", "True", "Paused")
+	w.add(client, stream, 20)
+	w.AwaitDecisions("worker", 3)
+	w.WantCounts("worker", 2, 6)
+}
+
+func byHand(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 50)
+	w.Create("active", 10, quick(Settings{
+		"trigger.orders": w.trigger(stream, group),
+		"behavior":       "{scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 3, periodSeconds: 2}]}}",
+	}))
+	w.awaitValue("active", "orders", "50")
+	w.ScaleByHand("active", 20) // above the maximum: answered by the policies
+	w.AwaitEvent("active", "ScaledByOther", `^kubectl \(scale\) changed replicas from 10 to 20$`)
+	w.AwaitCounts("active", 10, 20, 17, 14, 11, 10)
+	w.ScaleByHand("active", 4) // within the bounds: answered at once
+	w.AwaitCounts("active", 10, 20, 17, 14, 11, 10, 4, 10)
+	w.ScaleByHand("active", 0)
+	w.AwaitDecisions("active", 3)
+	w.WantCounts("active", 10, 20, 17, 14, 11, 10, 4, 10, 0)
+	w.awaitCondition("active", "Active", "False", "ZeroByUser")
+	w.ScaleByHand("active", 1)
+	w.AwaitReplicas("active", 10, soon)
+
+	idle := w.Stream("idle")
+	w.group(client, idle, "0")
+	w.Create("inactive", 1, quick(Settings{"cooldown": "1h", "trigger.orders": w.trigger(idle, group)}))
+	w.awaitValue("inactive", "orders", "0")
+	w.ScaleByHand("inactive", 0)
+	w.awaitCondition("inactive", "Active", "False", "ZeroByUser")
+	w.add(client, idle, 5)
+	w.awaitValue("inactive", "orders", "5")
+	w.AwaitDecisions("inactive", 3)
+	w.WantCounts("inactive", 1, 0)
+
+	w.Create("paused", 2, quick(Settings{"pause": "true", "trigger.orders": w.trigger(stream, group)}))
+	w.awaitValue("paused", "orders", "50")
+	for _, count := range []int32{20, 0, 3} {
+		w.ScaleByHand("paused", count)
+		w.AwaitReplicas("paused", count, soon)
+		w.AwaitDecisions("paused", 3)
+	}
+	w.WantCounts("paused", 2, 20, 0, 3)
+}
