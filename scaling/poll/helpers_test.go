@@ -40,6 +40,9 @@ type source struct {
 	open           func(password string) error
 	read           func(ctx context.Context, password string) (scalers.Reading, error)
 	close          func() error
+	// wakes makes the source one that can tell when work arrives: whoever sends wakes it.
+	wakes    chan struct{}
+	watching int
 }
 
 // is compares the number of opens and closes, and says that nothing was closed twice.
@@ -165,7 +168,32 @@ func (w *world) open(host scalers.Host, p *fakeParams) (scalers.Scaler, error) {
 			return nil, err
 		}
 	}
+	if s.wakes != nil {
+		return &wakingScaler{fakeScaler{s, p.Password}}, nil
+	}
 	return &fakeScaler{s, p.Password}, nil
+}
+
+type wakingScaler struct{ fakeScaler }
+
+func (f *wakingScaler) Wake(ctx context.Context, wake func()) error {
+	f.count(1)
+	defer f.count(-1)
+	wake()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.source.wakes:
+			wake()
+		}
+	}
+}
+
+func (f *wakingScaler) count(n int) {
+	f.source.mu.Lock()
+	defer f.source.mu.Unlock()
+	f.source.watching += n
 }
 
 func (w *world) references(_ board.Key, container string) scalers.References {

@@ -12,17 +12,25 @@ import (
 // decide makes a decision from the latest readings, puts it on the board and sets the timer. The caller holds w.mu.
 func (w *workload) decide() {
 	now := w.poller.deps.Now()
-	next := w.firstDue()
+	var recheck time.Time
 	if ready := w.gather(now); ready && w.observed != nil {
 		var decision decide.Decision
 		decision, w.state = decide.Step(now, w.in, w.state)
+		w.active = decision.Active
 		w.poller.deps.Board.Put(w.key, w.entry(decision))
-		if recheck := decision.Recheck; !recheck.IsZero() {
-			next = earlier(next, later(recheck, now.Add(minRecheck)))
-		}
+		recheck = decision.Recheck
 	}
 	if w.polling {
 		return // poll sets the timer when it ends
+	}
+	for _, t := range w.triggers {
+		if t.woken && !w.active { // while it was read
+			t.due = now
+		}
+	}
+	next := w.firstDue()
+	if !recheck.IsZero() {
+		next = earlier(next, later(recheck, now.Add(minRecheck)))
 	}
 	delay := max(next.Sub(now), 0)
 	if w.timer == nil {

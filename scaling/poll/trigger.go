@@ -33,8 +33,14 @@ type trigger struct {
 	// read is false until the first read came back.
 	read bool
 
+	// woken says that the source had something to say since the latest read began.
+	woken bool
+
 	// These belong to the goroutine that reads, and without one to the holder of the lock (workload.polling).
 	source *scalers.Source
+	// watched is the source whose Waker runs, until unwatch is called.
+	watched *scalers.Source
+	unwatch func()
 	// checked is when the references were last read; suspect asks to read them before the next use.
 	checked time.Time
 	suspect bool
@@ -121,6 +127,7 @@ func (t *trigger) open(ctx context.Context, host scalers.Host, refs scalers.Refe
 		return err
 	}
 	old := t.source
+	t.stopWatching()
 	t.source = source
 	if old != nil {
 		if err := old.Close(); err != nil {
@@ -134,6 +141,7 @@ func (t *trigger) close() error {
 	if t.source == nil {
 		return nil
 	}
+	t.stopWatching()
 	err := t.source.Close()
 	t.source = nil
 	if err != nil {

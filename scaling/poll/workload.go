@@ -40,6 +40,8 @@ type workload struct {
 	state    decide.State
 	// observed is nil until the present count is known; no decision is made before.
 	observed *Observation
+	// active is what the latest decision said.
+	active bool
 	// polling is true while a goroutine reads; triggers replaced meanwhile are closed by it.
 	polling bool
 	retired []*trigger
@@ -172,6 +174,9 @@ func (w *workload) poll() {
 	w.polling = false
 	for _, t := range r.due {
 		t.schedule(now, w.poller.deps.Now())
+		if !w.ended {
+			w.watch(t)
+		}
 	}
 	w.combine()
 	w.closeRetired()
@@ -200,6 +205,7 @@ func (w *workload) begin(now time.Time) (round, bool) {
 	}
 	for _, t := range w.triggers {
 		if !t.due.After(now) {
+			t.woken = false
 			r.due = append(r.due, t)
 		}
 	}
