@@ -201,6 +201,24 @@ func TestEditsKeepTheMemory(t *testing.T) {
 	})
 }
 
+// TestEditsForgetNoChanges: a policy that allows one pod a minute allows no more by way of an edit.
+func TestEditsForgetNoChanges(t *testing.T) {
+	run(t, func(w *world) {
+		w.sources["orders"].set(10)
+		keys := on(map[string]string{"behavior": "{scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 1, periodSeconds: 600}]}}"})
+		w.upsert(worker, keys)
+		w.poller.Observe(worker, Observation{Replicas: 9})
+		w.after(5 * time.Second)
+		w.is(worker, 8, decide.RateLimited)
+		w.poller.Observe(worker, Observation{Replicas: 8})
+		w.is(worker, 8, decide.RateLimited)
+		keys["trigger.orders"] = "{type: fake, target: 9, queue: orders}"
+		w.upsert(worker, keys)
+		w.after(20 * time.Second)
+		w.is(worker, 8, decide.RateLimited)
+	})
+}
+
 func TestARivalAndARolloutHoldTheCount(t *testing.T) {
 	run(t, func(w *world) {
 		w.sources["orders"].set(10)

@@ -23,6 +23,16 @@ func working() *board.Entry {
 
 const isReady = `{"type":"Ready","status":"True","reason":"Reading","message":"every trigger can be read"}`
 
+// TestSame: numbers in a message change all the time, the end of a cooldown only by an edit.
+func TestSame(t *testing.T) {
+	cooling := Conditions{{Active, "True", string(decide.CoolingDown), "zero at 12:05:00Z"}}
+	edited := Conditions{{Active, "True", string(decide.CoolingDown), "zero at 12:01:00Z"}}
+	working := Conditions{{Active, "True", "Working", "40"}}
+	if cooling.Same(edited) || cooling.Same(working) || !cooling.Same(cooling) || !working.Same(Conditions{{Active, "True", "Working", "50"}}) {
+		t.Error("conditions are compared wrongly")
+	}
+}
+
 func TestConditionsText(t *testing.T) {
 	const (
 		alone     = `{"type":"Conflict","status":"False","reason":"OneMaster"}`
