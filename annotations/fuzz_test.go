@@ -19,6 +19,10 @@ func FuzzDecode(f *testing.F) {
 		f.Add("cooldown", "1h1m1s1ms", trigger)
 		f.Add("behavior", "{scaleDown: {stabilizationWindowSeconds: 60, tolerance: 0.1, policies: [{type: Pods, value: 1, periodSeconds: 1}]}}", trigger)
 		f.Add("trigger.b", trigger, trigger)
+		f.Add("guard.b", "{type: clock, start: a, limit: 1}", trigger)
+		f.Add("fallback", "{replicas: 6, behavior: static}", trigger)
+		f.Add("formula", "{expression: 'a + 2*(a ?? 0)', target: 10}", trigger)
+		f.Add("schedule.x", "{start: 0 8 * * 1-5, end: 0 20 * * 1-5, timezone: Europe/Berlin, min: 5, max: 20}", trigger)
 	}
 	f.Fuzz(func(t *testing.T, key, text, trigger string) {
 		given := map[string]string{"autoscale.io/max-replicas": "10", "autoscale.io/trigger.a": trigger, annotations.Prefix + key: text}
