@@ -26,6 +26,7 @@ const module = "autoscale.io/"
 var layers = [][]string{
 	{"annotations", "scaling/decide", "scalers/pool"},
 	{"scalers"},
+	{"scalers/sqlquery"},
 	{"scalers/*", "scalers/scalertest"},
 	{"scalers/builtin", "scaling/board"},
 	{"scaling/poll", "scaling/target", "scaling/report"},

@@ -14,7 +14,7 @@ import (
 type Waker interface {
 	// Wake watches the source until ctx ends, and returns nil then. It calls wake once the source is watched, since what came before was not heard, and
 	// again whenever work may have come. wake is cheap and may be called at any rate, from any goroutine. An error says why the watch broke; it calls for
-	// another Wake after a pause.
+	// another Wake after a pause. Every Wake has returned before the scaler is closed.
 	Wake(ctx context.Context, wake func()) error
 }
 

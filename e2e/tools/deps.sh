@@ -3,12 +3,20 @@
 # what to install.
 set -eu
 
+# Debian keeps servers where the PATH of most people does not look.
+for dir in /usr/sbin /usr/lib/postgresql/*/bin; do
+	PATH=$PATH:$dir
+done
+
 missing=
 need() {
 	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need redis-server redis-server
 need redis-sentinel redis-sentinel
+need initdb postgresql
+need pgbouncer pgbouncer
+need mariadbd mariadb-server
 need gcc "gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 
@@ -34,9 +42,9 @@ echo "deps: installing$missing"
 install $missing || { $sudo apt-get update -q && install $missing; }
 
 # Debian starts the servers that it installs. The tests start their own, so the ones that came just now are stopped.
-for service in redis-server redis-sentinel; do
+for service in redis-server redis-sentinel postgresql pgbouncer mariadb; do
 	case "$missing " in
-	*" $service "*)
+	*" $service "* | *" $service-server "*)
 		if [ -d /run/systemd/system ]; then
 			$sudo systemctl disable --now "$service" || true
 		else

@@ -3,6 +3,8 @@ package builtin
 
 import (
 	"autoscale.io/scalers"
+	"autoscale.io/scalers/mysql"
+	"autoscale.io/scalers/postgres"
 	"autoscale.io/scalers/redisstreams"
 )
 
@@ -10,6 +12,8 @@ import (
 // documentation need.
 func Registry(env scalers.Env) (*scalers.Registry, error) {
 	return scalers.NewRegistry(
+		mysql.Definition(env),
+		postgres.Definition(env),
 		redisstreams.Definition(env),
 	)
 }

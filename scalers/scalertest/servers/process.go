@@ -31,7 +31,11 @@ func startProcess(cmd *exec.Cmd, log string) (*process, error) {
 		return nil, fmt.Errorf("log of %s: %w", cmd.Path, err)
 	}
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = childAttributes()
+	attributes := childAttributes()
+	if cmd.SysProcAttr != nil {
+		attributes.Credential = cmd.SysProcAttr.Credential
+	}
+	cmd.SysProcAttr = attributes
 	p := &process{name: cmd.Path, log: log, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {

@@ -1,0 +1,49 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// awaitLog waits for a line of the child's output that says it serves. The output, unlike an answer on the port, cannot be another server's. A child that does not
+// get there is ended.
+func awaitLog(ctx context.Context, proc *process, ready string) error {
+	err := waitFor(ctx, filepath.Base(proc.name)+" did not start", func(context.Context) error {
+		// Looked at before the log, so that the last words of a child that ended are in it.
+		ended := proc.exited()
+		text, err := os.ReadFile(proc.log)
+		switch {
+		case err != nil:
+			return finalError{err}
+		case strings.Contains(string(text), ready):
+			return nil
+		case ended && strings.Contains(string(text), "Address already in use"):
+			return errPortTaken
+		case ended:
+			return finalError{fmt.Errorf("it ended: %s", proc.tail())}
+		}
+		return errors.New("it is starting")
+	})
+	if err != nil {
+		proc.kill()
+	}
+	return err
+}
+
+// rebooted boots again until the port is free: a client's own outgoing connection may hold it for a moment.
+func rebooted(ctx context.Context, addr string, boot func(context.Context) error) error {
+	return waitFor(ctx, "restart on the same port", func(ctx context.Context) error {
+		err := boot(ctx)
+		switch {
+		case errors.Is(err, errPortTaken):
+			return fmt.Errorf("%s is in use", addr)
+		case err != nil:
+			return finalError{err}
+		}
+		return nil
+	})
+}
