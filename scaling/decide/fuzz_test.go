@@ -177,7 +177,7 @@ func (w *walk) reading() Reading {
 	case b > 215:
 		return Reading{Known: true, Busy: true}
 	}
-	return Reading{Known: true, Value: float64(w.small(250))}
+	return Reading{Known: true, Value: float64(w.small(250)), Replicas: w.small(3) * w.small(20)}
 }
 
 func (w *walk) step() {

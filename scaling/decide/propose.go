@@ -37,6 +37,9 @@ func (t *Trigger) propose(current int32, b *Behavior) int32 {
 	if t.MetricType == AverageValue || current == 0 {
 		return ceil(ratio)
 	}
+	if t.Reading.Replicas > 0 {
+		current = t.Reading.Replicas
+	}
 	return ceil(ratio * float64(current))
 }
 

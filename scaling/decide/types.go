@@ -26,6 +26,9 @@ type Reading struct {
 	// Doubt says that Value stands although a part of what it is made of could not be read. It is good enough to count with, and no
 	// proof that there is no work.
 	Doubt bool
+	// Replicas is the count that the workload had when the value was read; 0 stands for Input.Current. A trigger of type Value is a level at that
+	// count, so that one reading asks for the same count however often it is looked at.
+	Replicas int32
 	// Failures is the number of reads that have failed in a row; 0 while Known.
 	Failures int
 }

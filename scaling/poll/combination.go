@@ -74,6 +74,7 @@ func (w *workload) evaluate() {
 		default:
 			values[t.spec.Name] = t.reading.Value
 			reading.Busy = reading.Busy || t.reading.Busy
+			reading.Replicas = max(reading.Replicas, t.replicas)
 		}
 	}
 	value, err := f.formula.Value(values)

@@ -219,6 +219,25 @@ func TestEditsForgetNoChanges(t *testing.T) {
 	})
 }
 
+// TestOneReadingIsAppliedOnce: a level is one at the count that it was read at, so a new count alone asks for no other.
+func TestOneReadingIsAppliedOnce(t *testing.T) {
+	run(t, func(w *world) {
+		w.sources["orders"].set(15)
+		w.upsert(worker, on(map[string]string{"trigger.orders": "{type: fake, target: 10, queue: orders, metricType: Value}"}))
+		w.poller.Observe(worker, Observation{Replicas: 4})
+		w.after(5 * time.Second)
+		w.is(worker, 6, decide.AboveTarget)
+		for range 3 {
+			w.poller.Observe(worker, Observation{Replicas: 5})
+			w.is(worker, 6, decide.AboveTarget)
+			w.poller.Observe(worker, Observation{Replicas: 6})
+			w.is(worker, 6, decide.AtTarget)
+		}
+		w.after(10 * time.Second) // read again, at 6
+		w.is(worker, 9, decide.AboveTarget)
+	})
+}
+
 func TestARivalAndARolloutHoldTheCount(t *testing.T) {
 	run(t, func(w *world) {
 		w.sources["orders"].set(10)

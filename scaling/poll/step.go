@@ -94,7 +94,7 @@ func (w *workload) gather(now time.Time) bool {
 }
 
 func (t *trigger) decideReading() decide.Reading {
-	return decide.Reading{Known: t.err == nil, Value: t.reading.Value, Busy: t.reading.Busy, Failures: t.failures}
+	return decide.Reading{Known: t.err == nil, Value: t.reading.Value, Busy: t.reading.Busy, Replicas: t.replicas, Failures: t.failures}
 }
 
 func (w *workload) entry(d decide.Decision) *board.Entry {

@@ -27,6 +27,8 @@ type trigger struct {
 	common  annotations.Common
 	reading scalers.Reading
 	err     error
+	// replicas is the count that the workload had when the latest read began.
+	replicas int32
 	// since is when the present run of errors began, and failures its length.
 	since    time.Time
 	failures int
@@ -48,10 +50,12 @@ type trigger struct {
 
 // outcome is what one read came to.
 type outcome struct {
-	began   time.Time
-	common  annotations.Common
-	reading scalers.Reading
-	err     error
+	began time.Time
+	// replicas is the count that the workload had then, 0 when it was not known.
+	replicas int32
+	common   annotations.Common
+	reading  scalers.Reading
+	err      error
 }
 
 // timeout is the deadline of one read: shorter than the interval, so that reads never queue up.
@@ -83,7 +87,7 @@ func (t *trigger) keep(o outcome) {
 	if t.failures++; o.err == nil {
 		t.failures = 0
 	}
-	t.common, t.reading, t.err, t.read = o.common, o.reading, o.err, true
+	t.common, t.reading, t.replicas, t.err, t.read = o.common, o.reading, o.replicas, o.err, true
 }
 
 func (t *trigger) readOnce(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) (reading scalers.Reading, err error) {

@@ -244,14 +244,23 @@ func (w *workload) refresh(r round) {
 // read reads one trigger. The lock is not held meanwhile, so that an edit and a new count need not wait for a source.
 func (w *workload) read(t *trigger, r round) {
 	w.mu.Lock()
-	timeout := t.timeout()
+	timeout, replicas := t.timeout(), w.replicas()
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(w.poller.ctx, timeout)
 	defer cancel()
 	o := t.refresh(ctx, r.host, r.refs, &w.poller.deps)
+	o.replicas = replicas
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t.keep(o)
+}
+
+// replicas is the present count, 0 when it is not known. The caller holds w.mu.
+func (w *workload) replicas() int32 {
+	if w.observed == nil {
+		return 0
+	}
+	return w.observed.Replicas
 }
 
 // changeInterval brings the next read forward when the interval is shortened.
