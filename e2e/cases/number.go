@@ -15,7 +15,9 @@ func numberCases() []Case {
 	}
 }
 
-func notFinite(_ *testing.T, w *World) {
+func notFinite(t *testing.T, w *World) {
+	w.answers(t, map[string]string{"NaN": "'NaN'::float8", "Infinity": "'Infinity'::float8", "-Infinity": "'-Infinity'::float8", "NULL": "null::int"})
+
 	for i, target := range []string{"NaN", ".nan", "Inf", ".inf", "0", "1e999"} {
 		w.wantRefused(w.deployment(fmt.Sprintf("bad-%d", i), 1, quick(Settings{"trigger.orders": fmt.Sprintf(
 			"{type: redis-streams, address: %q, stream: s, target: %s}", w.redis.Addr(), target)})),
@@ -24,6 +26,14 @@ func notFinite(_ *testing.T, w *World) {
 }
 
 func largeValues(_ *testing.T, w *World) {
+	database := w.postgres(1)
+	w.secret("db", reads)
+	for name, value := range map[string]string{"two31": "2147483648::int8", "two53": "9007199254740993::int8", "e19": "1e19::numeric", "e308": "1e308::float8"} {
+		w.Create(name, 1, quick(Settings{"trigger.jobs": w.sqlTrigger(database.Addr(), "select "+value)}))
+		w.AwaitReplicas(name, 10, soon)
+		w.WantCounts(name, 1, 10)
+	}
+
 	stream := w.Stream("s")
 	w.group(w.redis.Client(), stream, "0")
 	w.add(w.redis.Client(), stream, 400)
@@ -35,7 +45,31 @@ func largeValues(_ *testing.T, w *World) {
 	}
 }
 
-func negativeValues(_ *testing.T, w *World) {
+// answers has a workload at 4 whose query answers 4, then something that is no count, then 5 again.
+func (w *World) answers(t *testing.T, bad map[string]string) {
+	t.Helper()
+	server := w.postgres(1)
+	w.secret("db", reads)
+	w.exec(server.DB(), "create view answer as select 4::float8 as n", "grant select on answer to reader")
+	trigger := w.sqlTrigger(server.Addr(), "select n from answer")
+	w.Create("sql", 1, quick(Settings{"cooldown": "1s", "trigger.jobs": trigger[:len(trigger)-1] + ", nullAs: unknown}"}))
+	w.AwaitReplicas("sql", 4, soon)
+	for name, expression := range bad {
+		w.exec(server.DB(), "drop view answer", "create view answer as select "+expression+" as n", "grant select on answer to reader")
+		w.awaitKnown("sql", "jobs", "0")
+		w.AwaitDecisions("sql", 3)
+		if got := w.changes.counts("sql"); len(got) != 2 {
+			t.Fatalf("%s: it had the counts %v", name, got)
+		}
+	}
+	w.exec(server.DB(), "drop view answer", "create view answer as select 5 as n", "grant select on answer to reader")
+	w.AwaitReplicas("sql", 5, soon)
+	w.WantCounts("sql", 1, 4, 5)
+}
+
+func negativeValues(t *testing.T, w *World) {
+	w.answers(t, map[string]string{"-5": "-5::int", "-0.5": "-0.5::float8"})
+
 	for i, bad := range []Settings{
 		{"min-replicas": "-1"}, {"max-replicas": "-5"}, {"cooldown": "-1s"},
 		{"trigger.orders": fmt.Sprintf("{type: redis-streams, address: %q, stream: s, target: -5}", w.redis.Addr())},

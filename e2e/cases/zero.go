@@ -12,6 +12,7 @@ func zeroCases() []Case {
 	return []Case{
 		{ID: "SZ-01", Symptom: "the source is down or refuses the login, that reads as idle, and everything goes to zero", Holds: "replicas never fall while a source cannot be read", Run: outage},
 		{ID: "SZ-02", Symptom: "an answer without the value is read as 0", Holds: "a key that is no stream is UNKNOWN", Run: answerWithoutValue},
+		{ID: "SZ-03", Symptom: "a series that disappears counts as 0, and everything goes to its minimum at the peak", Holds: "no row, a second row and NULL are what the trigger says, and UNKNOWN otherwise", Run: vanishedSeries},
 		{ID: "SZ-04", Symptom: "a running workload that is put under management is scaled to zero in the first second", Holds: "nothing goes down before one full cooldown", Run: adoptionKeeps},
 		{ID: "SZ-05", Symptom: "at the end of the cooldown the count jumps from N to 0", Holds: "policies lead down to one, only then zero", Run: stepsDown},
 		{ID: "SZ-06", Symptom: "nobody knows what the cooldown delays, and an edit of it does nothing", Holds: "it delays the last step alone, the status says until when, and an edit counts at once", Run: cooldownEdits},
@@ -74,6 +75,31 @@ func answerWithoutValue(t *testing.T, w *World) {
 	w.AwaitEvent("worker", "TriggerUnknown", "(?i)no stream|not a stream|wrongtype|wrong kind")
 	w.AwaitDecisions("worker", 5)
 	w.WantCounts("worker", 3)
+}
+
+// vanishedSeries has a query whose rows go away and come back, and the ways to say what that means.
+func vanishedSeries(_ *testing.T, w *World) {
+	server := w.postgres(1)
+	w.secret("db", reads)
+	w.exec(server.DB(), "create table series (value int)", "insert into series values (4)", "grant select on series to reader")
+	one := w.sqlTrigger(server.Addr(), "select value from series")
+	total := w.sqlTrigger(server.Addr(), "select sum(value) from series")
+	explicit := total[:len(total)-1] + ", nullAs: unknown}"
+	for name, trigger := range map[string]string{"one": one, "total": total, "explicit": explicit} {
+		w.Create(name, 1, quick(Settings{"cooldown": "1s", "trigger.series": trigger}))
+		w.AwaitReplicas(name, 4, soon)
+	}
+	w.exec(server.DB(), "delete from series")
+	w.AwaitEvent("one", "TriggerUnknown", "the query answered no row; want exactly one row with one number")
+	w.AwaitEvent("explicit", "TriggerUnknown", "the query answered NULL")
+	w.AwaitReplicas("total", 0, soon) // the sum of nothing, unless nullAs says otherwise
+	w.AwaitDecisions("one", 4)
+	w.exec(server.DB(), "insert into series values (3), (2)")
+	w.AwaitEvent("one", "TriggerUnknown", "the query answered more than one row")
+	w.AwaitReplicas("total", 5, soon)
+	w.AwaitReplicas("explicit", 5, soon)
+	w.WantCounts("one", 1, 4)
+	w.WantCounts("explicit", 1, 4, 5)
 }
 
 func adoptionKeeps(t *testing.T, w *World) {

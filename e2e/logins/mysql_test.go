@@ -1,0 +1,139 @@
+package logins
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	sqle "github.com/dolthub/go-mysql-server"
+	"github.com/dolthub/go-mysql-server/memory"
+	"github.com/dolthub/go-mysql-server/server"
+	engineSQL "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/mysql_db"
+	driver "github.com/go-sql-driver/mysql"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scalers"
+	"autoscale.io/scalers/builtin"
+	"autoscale.io/scalers/scalertest/servers"
+)
+
+const password = "correct-horse-42"
+
+// sha2Server is a server whose user reader logs in by caching_sha2_password, the default of MySQL since 8.0, which MariaDB does not have. Its table has three jobs.
+func sha2Server(t *testing.T, pem servers.PEM) string {
+	t.Helper()
+	certificate, err := tls.X509KeyPair([]byte(pem.ServerCert), []byte(pem.ServerKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := memory.NewDBProvider(memory.NewDatabase("app"))
+	engine := sqle.NewDefault(provider)
+	users := engine.Analyzer.Catalog.MySQLDb
+	users.SetPersister(&mysql_db.NoopPersister{})
+	users.AddRootAccount()
+	config := server.Config{Protocol: "tcp", Listener: listener, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
+	s, err := server.NewServer(config, engine, engineSQL.NewContext, memory.NewSessionBuilder(provider), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Start(); err != nil {
+			t.Errorf("the server ended: %v", err)
+		}
+	}()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Log(err)
+		}
+		<-ended
+	})
+	root := driver.NewConfig()
+	root.User, root.Net, root.Addr, root.DBName = "root", "tcp", listener.Addr().String(), "app"
+	connector, err := driver.NewConnector(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	for _, statement := range []string{
+		"create table jobs (id int primary key)", "insert into jobs values (1), (2), (3)",
+		"create user reader identified with caching_sha2_password by '" + password + "'", "grant select on app.* to reader",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	return listener.Addr().String()
+}
+
+// open opens a trigger as the product does.
+func open(t *testing.T, trigger string) *scalers.Source {
+	t.Helper()
+	registry, err := builtin.Registry(scalers.Env{Dial: (&net.Dialer{}).DialContext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded := annotations.Decode(map[string]string{"autoscale.io/max-replicas": "9", "autoscale.io/trigger.jobs": trigger}, registry)
+	if len(decoded.Faults) > 0 {
+		t.Fatal(decoded.Faults)
+	}
+	source, err := registry.OpenResolved(scalers.Host{Namespace: "shop", MaxReplicas: 9}, decoded.Workload.Triggers[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := source.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return source
+}
+
+func read(t *testing.T, source *scalers.Source) (float64, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	reading, err := source.Read(ctx)
+	return reading.Value, err
+}
+
+// TestMySQLCachingSHA2 logs in for the first time, which sends the password under TLS, and again, when the server remembers it. Without TLS the password is not sent.
+func TestMySQLCachingSHA2(t *testing.T) {
+	pem, err := servers.NewPEM(time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := sha2Server(t, pem)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trigger := func(secret, more string) string {
+		return fmt.Sprintf("{type: mysql, host: %s, port: %s, username: reader, password: %s, database: app, query: select count(*) from jobs, target: 1%s}", host, port, secret, more)
+	}
+	secured := fmt.Sprintf(", tls: {ca: %q}", pem.CA)
+	for _, time := range []string{"first", "second"} {
+		if value, err := read(t, open(t, trigger(password, secured))); err != nil || value != 3 {
+			t.Errorf("the %s login: got %v, %v, want 3", time, value, err)
+		}
+	}
+	for _, c := range []struct{ name, trigger, want string }{
+		{"a wrong password", trigger("wrong", secured), "the server refused user reader or the password: Error 1045 (28000): Access denied for user 'reader'"},
+		{"no TLS", trigger(password, ""), "the server refused: Error 2012 (HY000): No authentication methods available for authentication."},
+	} {
+		if _, err := read(t, open(t, c.trigger)); err == nil || err.Error() != c.want {
+			t.Errorf("%s: got error %v, want %s", c.name, err, c.want)
+		}
+	}
+}
