@@ -84,7 +84,7 @@ func parse(expression string) (times, error) {
 	if strings.HasPrefix(strings.TrimSpace(expression), "@") || strings.Contains(expression, "TZ=") {
 		return nil, errors.New("want five fields; a word with @ or a zone cannot stand here")
 	}
-	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).Parse(expression)
+	parsed, err := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).Parse(expression)
 	if err != nil {
 		line, _, _ := strings.Cut(err.Error(), "\n")
 		return nil, errors.New(line)

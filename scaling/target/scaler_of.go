@@ -39,7 +39,7 @@ func lastScaler(managers []metav1.ManagedFieldsEntry) string {
 
 func ownsReplicas(entry *metav1.ManagedFieldsEntry) bool {
 	var owned fieldpath.Set
-	if entry.FieldsV1 == nil || owned.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)) != nil {
+	if entry.FieldsV1 == nil || owned.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
 		return false
 	}
 	return owned.Has(fieldpath.MakePathOrDie("spec", "replicas"))

@@ -10,7 +10,7 @@ import (
 func TestLastScaler(t *testing.T) {
 	entry := func(manager, subresource string, minute int, fields string) metav1.ManagedFieldsEntry {
 		at := metav1.NewTime(time.Date(2026, 3, 2, 12, minute, 0, 0, time.UTC))
-		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &at, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &at, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	const replicas, image = `{"f:spec":{"f:replicas":{}}}`, `{"f:spec":{"f:template":{}}}`
 	for _, c := range []struct {
