@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// awaitLog waits for a line of the child's output that says it serves. The output, unlike an answer on the port, cannot be another server's. A child that does not
+// awaitLog waits for one of the lines of the child's output that say it serves. The output, unlike an answer on the port, cannot be another server's. A child that does not
 // get there is ended.
-func awaitLog(ctx context.Context, proc *process, ready string) error {
+func awaitLog(ctx context.Context, proc *process, ready ...string) error {
 	err := waitFor(ctx, filepath.Base(proc.name)+" did not start", func(context.Context) error {
 		// Looked at before the log, so that the last words of a child that ended are in it.
 		ended := proc.exited()
@@ -19,7 +20,7 @@ func awaitLog(ctx context.Context, proc *process, ready string) error {
 		switch {
 		case err != nil:
 			return finalError{err}
-		case strings.Contains(string(text), ready):
+		case slices.ContainsFunc(ready, func(line string) bool { return strings.Contains(string(text), line) }):
 			return nil
 		case ended && strings.Contains(string(text), "Address already in use"):
 			return errPortTaken

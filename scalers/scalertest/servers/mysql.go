@@ -3,7 +3,6 @@ package servers
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,7 +67,7 @@ func StartMySQL(ctx context.Context, opts MySQLOptions) (*MySQL, error) {
 	}
 	m := &MySQL{opts: opts, account: account, binary: binary, dir: dir}
 	if err = m.create(installer); err == nil {
-		err = m.bootAnywhere(ctx)
+		err = anywhere(&m.port, func() error { return m.boot(ctx) })
 	}
 	if err == nil {
 		m.db, err = m.Open(MySQLAdmin, MySQLAdminPassword, "")
@@ -98,18 +97,6 @@ func (m *MySQL) create(installer string) error {
 	}
 	args := append([]string{"--no-defaults", "--datadir=" + m.data(), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}, small()...)
 	return run(m.account.command(m.dir, installer, args...))
-}
-
-func (m *MySQL) bootAnywhere(ctx context.Context) (err error) {
-	for range portAttempts {
-		if m.port, err = freePort(); err != nil {
-			return err
-		}
-		if err = m.boot(ctx); !errors.Is(err, errPortTaken) {
-			return err
-		}
-	}
-	return err
 }
 
 func (m *MySQL) boot(ctx context.Context) error {

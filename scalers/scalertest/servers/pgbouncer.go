@@ -2,7 +2,6 @@ package servers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,17 +50,12 @@ func StartPgBouncer(ctx context.Context, server *Postgres, opts PgBouncerOptions
 		return nil, err
 	}
 	b := &PgBouncer{account: account, binary: binary, dir: dir}
-	for range portAttempts {
-		if b.port, err = freePort(); err != nil {
-			break
+	err = anywhere(&b.port, func() error {
+		if err := b.configure(server, opts); err != nil {
+			return err
 		}
-		if err = b.configure(server, opts); err != nil {
-			break
-		}
-		if err = b.boot(ctx); !errors.Is(err, errPortTaken) {
-			break
-		}
-	}
+		return b.boot(ctx)
+	})
 	if err != nil {
 		b.Stop()
 		return nil, err

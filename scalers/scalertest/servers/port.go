@@ -18,6 +18,19 @@ const portAttempts = 5
 // pollEvery is the pause between two looks at a server that is not there yet.
 const pollEvery = 10 * time.Millisecond
 
+// anywhere tries a start on free ports until one is not taken meanwhile; port is where the start finds it.
+func anywhere(port *int, start func() error) (err error) {
+	for range portAttempts {
+		if *port, err = freePort(); err != nil {
+			return err
+		}
+		if err = start(); !errors.Is(err, errPortTaken) {
+			return err
+		}
+	}
+	return err
+}
+
 // errPortTaken tells a start that another port may do.
 var errPortTaken = errors.New("the port is taken")
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,7 +73,12 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	}
 	p := &Postgres{opts: opts, account: account, binaries: filepath.Dir(binary), dir: dir}
 	if err = p.create(); err == nil {
-		err = p.bootAnywhere(ctx)
+		err = anywhere(&p.port, func() error {
+			if err := p.configure(); err != nil {
+				return err
+			}
+			return p.boot(ctx)
+		})
 	}
 	if err == nil {
 		p.db, err = p.Open(PostgresAdmin, PostgresAdminPassword, "postgres")
@@ -102,21 +106,6 @@ func (p *Postgres) create() error {
 	}
 	return run(p.account.command(p.dir, filepath.Join(p.binaries, "initdb"), "--pgdata="+p.data(), "--no-sync", "--encoding=UTF8", "--locale=C",
 		"--auth=scram-sha-256", "--username="+PostgresAdmin, "--pwfile="+filepath.Join(p.dir, "password")))
-}
-
-func (p *Postgres) bootAnywhere(ctx context.Context) (err error) {
-	for range portAttempts {
-		if p.port, err = freePort(); err != nil {
-			return err
-		}
-		if err = p.configure(); err != nil {
-			return err
-		}
-		if err = p.boot(ctx); !errors.Is(err, errPortTaken) {
-			return err
-		}
-	}
-	return err
 }
 
 // configure writes the configuration and the certificates. Nothing is synced to the disk: the data need not outlive the machine.

@@ -71,17 +71,12 @@ func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, 
 		return nil, fmt.Errorf("directory of %s: %w", binary, err)
 	}
 	r := &Redis{opts: opts, binary: binary, dir: dir}
-	for range portAttempts {
-		if r.port, err = freePort(); err != nil {
-			break
+	err = anywhere(&r.port, func() error {
+		if err := r.configure(); err != nil {
+			return err
 		}
-		if err = r.configure(); err != nil {
-			break
-		}
-		if err = r.boot(ctx); !errors.Is(err, errPortTaken) {
-			break
-		}
-	}
+		return r.boot(ctx)
+	})
 	if err == nil {
 		r.client, err = r.newClient()
 	}
@@ -149,7 +144,7 @@ func (r *Redis) configureTLS() ([]string, error) {
 	}, nil
 }
 
-// boot runs the binary and waits for the line of its log that says it serves. The log, unlike a PING, cannot be another server's on the same port.
+// boot runs the binary and waits for the line of its log that says it serves.
 func (r *Redis) boot(ctx context.Context) error {
 	log := filepath.Join(r.dir, fmt.Sprintf("log-%d", time.Now().UnixNano()))
 	proc, err := startProcess(exec.Command(r.binary, r.configFile()), log)
@@ -157,26 +152,7 @@ func (r *Redis) boot(ctx context.Context) error {
 		return err
 	}
 	r.proc = proc
-	err = waitFor(ctx, r.binary+" did not start", func(context.Context) error {
-		// Looked at before the log, so that the last words of a child that ended are in it.
-		ended := proc.exited()
-		text, err := os.ReadFile(log)
-		switch {
-		case err != nil:
-			return finalError{err}
-		case strings.Contains(string(text), "Ready to accept connections"), strings.Contains(string(text), "Sentinel ID is"):
-			return nil
-		case ended && strings.Contains(string(text), "Address already in use"):
-			return errPortTaken
-		case ended:
-			return finalError{fmt.Errorf("it ended: %s", proc.tail())}
-		}
-		return errors.New("it is starting")
-	})
-	if err != nil {
-		proc.kill()
-	}
-	return err
+	return awaitLog(ctx, proc, "Ready to accept connections", "Sentinel ID is")
 }
 
 func (r *Redis) newClient() (*redis.Client, error) {
