@@ -25,6 +25,24 @@ func (p Problem) String() string {
 	return p.Param + ": " + p.Text
 }
 
+// Findings collects what is wrong with parameters that are looked at as a whole. One that is given by reference is there, but its value is not known yet.
+type Findings struct {
+	Indirect           Refs
+	Problems, Warnings []Problem
+}
+
+// Problem adds a problem.
+func (f *Findings) Problem(param, text string) { f.Problems = append(f.Problems, Problem{param, text}) }
+
+// Warn adds a warning.
+func (f *Findings) Warn(param, text string) { f.Warnings = append(f.Warnings, Problem{param, text}) }
+
+// Refers says whether a parameter is given by reference.
+func (f *Findings) Refers(param string) bool {
+	_, ok := f.Indirect[param]
+	return ok
+}
+
 // Unknown words the problem of a name that is not in known, with the nearest known name where one is near enough. noun is "parameter" or
 // "annotation".
 func Unknown(noun, name string, known []string) string {

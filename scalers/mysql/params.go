@@ -40,7 +40,7 @@ func check(in annotations.CheckInput) (problems, warnings []schema.Problem) {
 
 // resolve makes a server of the parameters, and says what is wrong with them.
 func resolve(p *params, indirect schema.Refs) (server, *sqlquery.Checker) {
-	c := &sqlquery.Checker{Params: &p.Params, Indirect: indirect}
+	c := &sqlquery.Checker{Params: &p.Params, Findings: schema.Findings{Indirect: indirect}}
 	c.Statement()
 	statement(c)
 	s := server{

@@ -38,7 +38,7 @@ func check(in annotations.CheckInput) (problems, warnings []schema.Problem) {
 
 // resolve makes a server of the parameters, and says what is wrong with them.
 func resolve(p *params, indirect schema.Refs) (server, *sqlquery.Checker) {
-	c := &sqlquery.Checker{Params: &p.Params, Indirect: indirect}
+	c := &sqlquery.Checker{Params: &p.Params, Findings: schema.Findings{Indirect: indirect}}
 	c.Statement()
 	s := server{
 		hosts: []endpoint{{strings.Trim(p.Host, "[]"), uint16(cmp.Or(p.Port, defaultPort))}},

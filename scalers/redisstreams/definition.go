@@ -52,7 +52,7 @@ func open(env scalers.Env, shared *clients, host scalers.Host, p *params) (*scal
 	c.addresses()
 	c.mode()
 	tlsProblems, _ := p.TLS.Check("tls", nil)
-	if err := faults(append(c.problems, tlsProblems...)); err != nil {
+	if err := faults(append(c.Problems, tlsProblems...)); err != nil {
 		return nil, err
 	}
 	options, err := p.client(env, host)

@@ -47,39 +47,25 @@ func (p *params) measure(hasGroup bool) Measure {
 // check looks at the parameters as a whole, at admission.
 func check(in annotations.CheckInput) (problems, warnings []schema.Problem) {
 	p := in.Params.(*params)
-	c := checker{params: p, indirect: in.Indirect}
+	c := checker{params: p, Findings: schema.Findings{Indirect: in.Indirect}}
 	c.addresses()
 	c.mode()
 	c.measure(in.Settings)
 	tlsProblems, tlsWarnings := p.TLS.Check("tls", in.Indirect)
-	return append(c.problems, tlsProblems...), append(c.warnings, tlsWarnings...)
+	return append(c.Problems, tlsProblems...), append(c.Warnings, tlsWarnings...)
 }
 
-// checker collects what is wrong. A parameter that is given by reference is there, but its value is not known yet.
+// checker looks at the parameters.
 type checker struct {
 	*params
-	indirect           schema.Refs
-	problems, warnings []schema.Problem
-}
-
-func (c *checker) problem(param, text string) {
-	c.problems = append(c.problems, schema.Problem{Param: param, Text: text})
-}
-
-func (c *checker) warn(param, text string) {
-	c.warnings = append(c.warnings, schema.Problem{Param: param, Text: text})
-}
-
-func (c *checker) isIndirect(param string) bool {
-	_, ok := c.indirect[param]
-	return ok
+	schema.Findings
 }
 
 const wantAddress = "want host:port, such as redis:6379"
 
 // given says whether a list is there, by itself or by reference.
 func (c *checker) given(param string, list []string) bool {
-	return len(list) > 0 || c.isIndirect(param)
+	return len(list) > 0 || c.Refers(param)
 }
 
 func (c *checker) addresses() {
@@ -87,7 +73,7 @@ func (c *checker) addresses() {
 	if !c.addressForm(address, c.given("hosts", c.Hosts), c.given("ports", c.Ports)) {
 		return
 	}
-	if c.isIndirect("address") || c.isIndirect("hosts") || c.isIndirect("ports") {
+	if c.Refers("address") || c.Refers("hosts") || c.Refers("ports") {
 		return
 	}
 	if address {
@@ -95,7 +81,7 @@ func (c *checker) addresses() {
 		return
 	}
 	if len(c.Hosts) != len(c.Ports) {
-		c.problem("ports", fmt.Sprintf("got %d for %d hosts; want as many ports as hosts", len(c.Ports), len(c.Hosts)))
+		c.Problem("ports", fmt.Sprintf("got %d for %d hosts; want as many ports as hosts", len(c.Ports), len(c.Hosts)))
 		return
 	}
 	c.checkEndpoints("hosts")
@@ -105,13 +91,13 @@ func (c *checker) addresses() {
 func (c *checker) addressForm(address, hosts, ports bool) bool {
 	switch {
 	case address && (hosts || ports):
-		c.problem("address", "given beside hosts and ports; want one of the two forms")
+		c.Problem("address", "given beside hosts and ports; want one of the two forms")
 	case !address && !hosts && !ports:
-		c.problem("address", "missing; "+wantAddress)
+		c.Problem("address", "missing; "+wantAddress)
 	case !address && !hosts:
-		c.problem("hosts", "missing; want as many hosts as ports")
+		c.Problem("hosts", "missing; want as many hosts as ports")
 	case !address && !ports:
-		c.problem("ports", "missing; want as many ports as hosts")
+		c.Problem("ports", "missing; want as many ports as hosts")
 	default:
 		return true
 	}
@@ -125,13 +111,13 @@ func (c *checker) checkEndpoints(param string) {
 		case isEndpoint(endpoint):
 		case strings.ContainsAny(endpoint, "@/"):
 			// Not quoted: it may hold a password.
-			c.problem(param, "got a URL or a path, "+wantAddress+"; the user and the password go into username and password")
+			c.Problem(param, "got a URL or a path, "+wantAddress+"; the user and the password go into username and password")
 		default:
-			c.problem(param, fmt.Sprintf("got %s, %s", schema.Plain(endpoint), wantAddress))
+			c.Problem(param, fmt.Sprintf("got %s, %s", schema.Plain(endpoint), wantAddress))
 		}
 	}
 	if c.Mode == Standalone && len(all) > 1 {
-		c.problem(param, fmt.Sprintf("got %d, want one; several are for mode cluster or sentinel", len(all)))
+		c.Problem(param, fmt.Sprintf("got %d, want one; several are for mode cluster or sentinel", len(all)))
 	}
 }
 
@@ -157,51 +143,51 @@ func isEndpoint(text string) bool {
 }
 
 func (c *checker) mode() {
-	if c.Mode == Sentinel && c.SentinelMaster == "" && !c.isIndirect("sentinelMaster") {
-		c.problem("sentinelMaster", "missing; want the name that the sentinels know the master by")
+	if c.Mode == Sentinel && c.SentinelMaster == "" && !c.Refers("sentinelMaster") {
+		c.Problem("sentinelMaster", "missing; want the name that the sentinels know the master by")
 	}
 	if c.Mode != Sentinel {
 		for _, given := range []struct{ param, value string }{
 			{"sentinelMaster", c.SentinelMaster}, {"sentinelUsername", c.SentinelUsername}, {"sentinelPassword", c.SentinelPassword},
 		} {
-			if given.value != "" || c.isIndirect(given.param) {
-				c.problem(given.param, fmt.Sprintf("has no meaning in mode %s; want mode: sentinel", c.Mode))
+			if given.value != "" || c.Refers(given.param) {
+				c.Problem(given.param, fmt.Sprintf("has no meaning in mode %s; want mode: sentinel", c.Mode))
 			}
 		}
 	}
 	if c.Mode == Cluster && c.Database != 0 {
-		c.problem("database", fmt.Sprintf("got %d, want 0; a cluster has no other", c.Database))
+		c.Problem("database", fmt.Sprintf("got %d, want 0; a cluster has no other", c.Database))
 	}
 	c.logins()
 }
 
 func (c *checker) logins() {
-	if c.Username != "" && c.Password == "" && !c.isIndirect("password") {
-		c.problem("password", "missing; want the password of username")
+	if c.Username != "" && c.Password == "" && !c.Refers("password") {
+		c.Problem("password", "missing; want the password of username")
 	}
-	if c.SentinelUsername != "" && c.SentinelPassword == "" && !c.isIndirect("sentinelPassword") {
-		c.problem("sentinelPassword", "missing; want the password of sentinelUsername")
+	if c.SentinelUsername != "" && c.SentinelPassword == "" && !c.Refers("sentinelPassword") {
+		c.Problem("sentinelPassword", "missing; want the password of sentinelUsername")
 	}
 }
 
 func (c *checker) measure(settings annotations.Settings) {
-	if c.isIndirect("measure") {
+	if c.Refers("measure") {
 		return
 	}
-	hasGroup := c.ConsumerGroup != "" || c.isIndirect("consumerGroup")
+	hasGroup := c.ConsumerGroup != "" || c.Refers("consumerGroup")
 	measure := c.params.measure(hasGroup)
 	if measure != Length && !hasGroup {
-		c.problem("consumerGroup", fmt.Sprintf("missing; measure %s counts the work of a consumer group", measure))
+		c.Problem("consumerGroup", fmt.Sprintf("missing; measure %s counts the work of a consumer group", measure))
 	}
 	switch measure {
 	case Length:
-		c.warn("measure", "length counts every entry that the stream keeps, read or not, and falls only when entries are deleted or trimmed; backlog counts the work of a consumerGroup")
+		c.Warn("measure", "length counts every entry that the stream keeps, read or not, and falls only when entries are deleted or trimmed; backlog counts the work of a consumerGroup")
 	case Pending:
 		idlesAtZero := settings.MinReplicas == 0 || (settings.IdleReplicas != nil && *settings.IdleReplicas == 0)
 		if idlesAtZero {
-			c.problem("measure", "got pending with a workload that may go to zero, which it could not wake: nothing becomes pending until somebody reads; want backlog, or min-replicas ≥ 1")
+			c.Problem("measure", "got pending with a workload that may go to zero, which it could not wake: nothing becomes pending until somebody reads; want backlog, or min-replicas ≥ 1")
 			return
 		}
-		c.warn("measure", "pending never exceeds what the consumers hold, however many entries wait; backlog counts both")
+		c.Warn("measure", "pending never exceeds what the consumers hold, however many entries wait; backlog counts both")
 	}
 }

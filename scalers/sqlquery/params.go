@@ -68,27 +68,10 @@ func Aliases() map[string]annotations.Alias {
 	}
 }
 
-// Checker collects what is wrong with parameters. One that is given by reference is there, but its value is not known yet.
+// Checker looks at the parameters.
 type Checker struct {
 	*Params
-	Indirect           schema.Refs
-	Problems, Warnings []schema.Problem
-}
-
-// Problem adds a problem.
-func (c *Checker) Problem(param, text string) {
-	c.Problems = append(c.Problems, schema.Problem{Param: param, Text: text})
-}
-
-// Warn adds a warning.
-func (c *Checker) Warn(param, text string) {
-	c.Warnings = append(c.Warnings, schema.Problem{Param: param, Text: text})
-}
-
-// Refers says whether a parameter is given by reference.
-func (c *Checker) Refers(param string) bool {
-	_, ok := c.Indirect[param]
-	return ok
+	schema.Findings
 }
 
 // Whole says whether the server is named in exactly one of the two ways, whole, and adds what is wrong.
