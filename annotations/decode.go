@@ -14,6 +14,9 @@ import (
 var (
 	settingsSchema = schema.For[Settings]()
 	commonSchema   = schema.For[Common]()
+	fallbackSchema = schema.For[Fallback]()
+	formulaSchema  = schema.For[Formula]()
+	scheduleSchema = schema.For[Schedule]()
 )
 
 // SettingsFields returns the annotations with fixed keys, for the documentation.
@@ -36,18 +39,21 @@ type Result struct {
 func Decode(annotations map[string]string, types Types) Result {
 	d := decoder{types: types}
 	settings := schema.Values{}
-	families := map[string][]string{} // keys by what comes before their name
+	var triggers, guards, schedules []string
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name := strings.TrimPrefix(key, Prefix)
-		family, _, _ := strings.Cut(name, ".")
 		switch {
 		case !configures(key):
-		case strings.Contains(name, ".") && slices.Contains(namedFamilies(), family+"."):
-			families[family+"."] = append(families[family+"."], key)
+		case strings.HasPrefix(name, triggerPrefix):
+			triggers = append(triggers, key)
+		case strings.HasPrefix(name, guardPrefix):
+			guards = append(guards, key)
+		case strings.HasPrefix(name, schedulePrefix):
+			schedules = append(schedules, key)
 		case name == fallbackKey:
-			d.result.Workload.Fallback = decodeMapping[Fallback](&d, key, annotations[key])
+			d.result.Workload.Fallback = decodeMapping[Fallback](&d, fallbackSchema, key, annotations[key])
 		case name == formulaKey:
-			d.result.Workload.Formula = decodeMapping[Formula](&d, key, annotations[key])
+			d.result.Workload.Formula = decodeMapping[Formula](&d, formulaSchema, key, annotations[key])
 		case !known(name):
 			d.fault(key, unknownKey(name))
 		default:
@@ -56,19 +62,19 @@ func Decode(annotations map[string]string, types Types) Result {
 	}
 	_, d.combined = annotations[Prefix+formulaKey]
 	d.settings(settings)
-	for _, key := range families[triggerPrefix] {
+	for _, key := range triggers {
 		d.trigger(key, annotations[key])
 	}
-	for _, key := range families[guardPrefix] {
+	for _, key := range guards {
 		d.guard(key, annotations[key])
 	}
-	for _, key := range families[schedulePrefix] {
+	for _, key := range schedules {
 		d.schedule(key, annotations[key])
 	}
-	if len(families[triggerPrefix]) == 0 {
+	if len(triggers) == 0 {
 		d.fault(Prefix+"trigger.<name>", schema.Problem{Text: "missing; want at least one trigger"})
 	}
-	d.formula(families[triggerPrefix])
+	d.formula(triggers)
 	d.result.Faults, d.result.Warnings = d.result.Faults.sorted(), d.result.Warnings.sorted()
 	return d.result
 }
@@ -81,9 +87,6 @@ type decoder struct {
 	// badBounds says that min-replicas or max-replicas is not known, so that nothing can be compared with them.
 	badBounds bool
 }
-
-// namedFamilies are the beginnings of keys that end with a name of the user's.
-func namedFamilies() []string { return []string{triggerPrefix, guardPrefix, schedulePrefix} }
 
 func (d *decoder) fault(key string, problems ...schema.Problem) {
 	for _, problem := range problems {
@@ -110,11 +113,7 @@ func unknownKey(name string) schema.Problem {
 		return schema.Problem{Text: text + "; did you mean " + Prefix + near + "?"}
 	}
 	kind, label, found := strings.Cut(name, ".")
-	families := namedFamilies()
-	for i, family := range families {
-		families[i] = strings.TrimSuffix(family, ".")
-	}
-	near := schema.Nearest(kind, families)
+	near := schema.Nearest(kind, []string{"guard", "schedule", "trigger"})
 	if near == "" {
 		return schema.Problem{Text: text}
 	}

@@ -74,19 +74,15 @@ func (w Workload) settingsTexts() map[string]string {
 		}
 	}
 	if w.Fallback != nil {
-		texts[Prefix+fallbackKey] = mappingText(w.Fallback)
+		texts[Prefix+fallbackKey] = schema.Format(fallbackSchema.Encode(w.Fallback), nil)
 	}
 	if w.Formula != nil {
-		texts[Prefix+formulaKey] = mappingText(w.Formula)
+		texts[Prefix+formulaKey] = schema.Format(formulaSchema.Encode(w.Formula), nil)
 	}
 	for _, s := range w.Schedules {
-		texts[Prefix+schedulePrefix+s.Name] = mappingText(&s)
+		texts[Prefix+schedulePrefix+s.Name] = schema.Format(scheduleSchema.Encode(&s), nil)
 	}
 	return texts
-}
-
-func mappingText[T any](mapping *T) string {
-	return schema.Format(schema.For[T]().Encode(mapping), nil)
 }
 
 // ApplyTo makes the workload the only one that the object's annotations ask for. Other annotations, the autoscaler's own state and

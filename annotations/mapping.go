@@ -19,21 +19,21 @@ type Mapping struct {
 // Mappings returns the annotations with a mapping beside those of triggers and guards.
 func Mappings() []Mapping {
 	return []Mapping{
-		{Prefix + fallbackKey, schema.For[Fallback]().Fields()},
-		{Prefix + formulaKey, schema.For[Formula]().Fields()},
-		{Prefix + schedulePrefix + "<name>", schema.For[Schedule]().Fields()},
+		{Prefix + fallbackKey, fallbackSchema.Fields()},
+		{Prefix + formulaKey, formulaSchema.Fields()},
+		{Prefix + schedulePrefix + "<name>", scheduleSchema.Fields()},
 	}
 }
 
 // decodeMapping decodes a mapping of fixed parameters, or reports what is wrong with it and returns nil.
-func decodeMapping[T any](d *decoder, key, text string) *T {
+func decodeMapping[T any](d *decoder, s *schema.Schema, key, text string) *T {
 	values, err := schema.Parse(text)
 	if err != nil {
 		d.fault(key, schema.Problem{Text: err.Error()})
 		return nil
 	}
 	var decoded T
-	problems := schema.For[T]().Decode(values, nil, &decoded)
+	problems := s.Decode(values, nil, &decoded)
 	d.fault(key, problems...)
 	if len(problems) > 0 {
 		return nil
@@ -44,7 +44,7 @@ func decodeMapping[T any](d *decoder, key, text string) *T {
 // schedule reads a window and compares its bounds, filled in with those of always, with each other.
 func (d *decoder) schedule(key, text string) {
 	name := d.name(key, schedulePrefix)
-	s := decodeMapping[Schedule](d, key, text)
+	s := decodeMapping[Schedule](d, scheduleSchema, key, text)
 	if s == nil {
 		return
 	}
