@@ -91,9 +91,7 @@ func (w *workload) evaluate() {
 
 // trigger is what the decision sees.
 func (c *combination) trigger() decide.Trigger {
-	t := decide.Trigger{Name: annotations.FormulaName, Target: c.spec.Target, Activation: c.spec.Activation, Reading: c.reading}
-	if c.spec.MetricType == "Value" {
-		t.MetricType = decide.Value
-	}
+	t := newTrigger(annotations.FormulaName, annotations.Common{Target: c.spec.Target, Activation: c.spec.Activation, MetricType: c.spec.MetricType})
+	t.Reading = c.reading
 	return t
 }
