@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"autoscale.io/scalers"
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
 )
@@ -288,8 +290,18 @@ func TestEditsRaceFree(t *testing.T) {
 			}
 			specs = append(specs, w.spec(worker, on(edits)))
 		}
+		// Each read lets an editor go on, and takes its time while that one edits.
+		reading, over := make(chan struct{}), make(chan struct{})
+		slow := slowly(700 * time.Millisecond)
 		for _, s := range w.sources {
-			s.read = slowly(700 * time.Millisecond)
+			s.read = func(ctx context.Context, password string) (scalers.Reading, error) {
+				select {
+				case reading <- struct{}{}:
+				case <-over:
+				case <-ctx.Done():
+				}
+				return slow(ctx, password)
+			}
 		}
 		var wg sync.WaitGroup
 		for i := range 3 {
@@ -297,14 +309,16 @@ func TestEditsRaceFree(t *testing.T) {
 				for n := range 200 {
 					w.poller.Upsert(worker, specs[(n+i)%len(specs)])
 					w.poller.Observe(worker, Observation{Replicas: int32(n % 7), ZeroIsOurs: true})
+					<-reading
 					if n%50 == 49 {
 						w.poller.Remove(worker)
+						w.poller.Upsert(worker, specs[n%len(specs)]) // or nobody would be read who lets the others go on
 					}
-					time.Sleep(time.Duration(30+10*i) * time.Millisecond)
 				}
 			})
 		}
 		wg.Wait()
+		close(over)
 		w.poller.Close()
 		for name, s := range w.sources {
 			if s.opened == 0 || s.opened != s.closed {
