@@ -8,15 +8,11 @@ import (
 	"context"
 	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"autoscale.io/annotations"
-	"autoscale.io/annotations/schema"
 	"autoscale.io/scalers"
 	"autoscale.io/scalers/scalertest/servers"
 )
@@ -40,7 +36,7 @@ const (
 	deadline = 300 * time.Millisecond
 	grace    = 500 * time.Millisecond
 	// patience is the deadline of a read that should succeed.
-	patience = 20 * time.Second
+	patience = 30 * time.Second
 	// rounds is how often a leak is given the chance to show.
 	rounds = 50
 )
@@ -56,97 +52,32 @@ func Run(t *testing.T, s Suite) {
 	t.Run("registries share nothing", s.registries)
 }
 
-// bench is a registry of the one definition, with a dialer that counts.
-type bench struct {
-	registry *scalers.Registry
-	// dials counts the connections that were opened or tried, open those that were not closed yet.
-	dials, open atomic.Int64
-}
-
-// countedConn counts itself out when it is closed. One that the garbage collector closes stays counted.
-type countedConn struct {
-	*net.TCPConn
-	closed func()
-}
-
-// Close implements net.Conn.
-func (c *countedConn) Close() error {
-	c.closed()
-	return c.TCPConn.Close()
-}
-
-func (b *bench) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	b.dials.Add(1)
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	b.open.Add(1)
-	return &countedConn{TCPConn: conn.(*net.TCPConn), closed: sync.OnceFunc(func() { b.open.Add(-1) })}, nil
-}
-
-func (s Suite) bench(t *testing.T) *bench {
+func (s Suite) bench(t *testing.T) *Bench {
 	t.Helper()
-	b := &bench{}
-	registry, err := scalers.NewRegistry(s.Definition(scalers.Env{Dial: b.dial}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.registry = registry
-	return b
+	return NewBench(t, s.Definition)
 }
-
-// password is a References that knows one text.
-type password string
-
-// Resolve implements scalers.References.
-func (p password) Resolve(context.Context, schema.Ref) (string, error) { return string(p), nil }
 
 // open opens the suite's trigger for a server and a password. The caller closes it.
-func (s Suite) open(t *testing.T, b *bench, address, secret string) *scalers.Source {
+func (s Suite) open(t *testing.T, b *Bench, address, secret string) *scalers.Source {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := strings.NewReplacer("ADDRESS", address, "HOST", host, "PORT", port, "SECRET", "{secret: s, key: k}").Replace(s.Trigger)
-	result := annotations.Decode(map[string]string{
-		annotations.Prefix + "max-replicas": "10",
-		annotations.Prefix + "trigger.t":    text,
-	}, b.registry)
-	if len(result.Faults) > 0 {
-		t.Fatal(result.Faults)
-	}
-	source, err := b.registry.Open(t.Context(), scalers.Host{Namespace: "ns", MaxReplicas: 10}, result.Workload.Triggers[0], password(secret))
+	source, err := b.Try(t, text, Texts{"k": secret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return source
 }
 
-func closeSource(t *testing.T, source *scalers.Source) {
-	t.Helper()
-	if err := source.Close(); err != nil {
-		t.Errorf("close: %v", err)
-	}
-}
-
-func (s Suite) wantReading(t *testing.T, source *scalers.Source) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	reading, err := source.Read(ctx)
-	if err != nil || reading.Value != s.Want {
-		t.Errorf("read %+v, %v; want %v", reading, err, s.Want)
-	}
-}
-
 func (s Suite) opensWithoutIO(t *testing.T) {
 	b := s.bench(t)
 	for range 3 {
-		closeSource(t, s.open(t, b, s.Address, s.Password))
+		Close(t, s.open(t, b, s.Address, s.Password))
 	}
-	if n := b.dials.Load(); n != 0 {
+	if n := b.Dials(); n != 0 {
 		t.Errorf("dialled %d times; want none before the first read", n)
 	}
 }
@@ -154,11 +85,11 @@ func (s Suite) opensWithoutIO(t *testing.T) {
 func (s Suite) reads(t *testing.T) {
 	b := s.bench(t)
 	source := s.open(t, b, s.Address, s.Password)
-	defer closeSource(t, source)
+	defer Close(t, source)
 	for range 3 {
-		s.wantReading(t, source)
+		WantValue(t, source, s.Want)
 	}
-	if b.dials.Load() == 0 {
+	if b.Dials() == 0 {
 		t.Error("connected without the dialer of the environment")
 	}
 }
@@ -166,7 +97,7 @@ func (s Suite) reads(t *testing.T) {
 func (s Suite) outages(t *testing.T) {
 	proxy := servers.MustProxy(t, s.Address)
 	source := s.open(t, s.bench(t), proxy.Addr(), s.Password)
-	defer closeSource(t, source)
+	defer Close(t, source)
 	for _, outage := range []struct {
 		name string
 		mode servers.Mode
@@ -184,24 +115,19 @@ func (s Suite) outages(t *testing.T) {
 	}
 }
 
-// recovers waits until the source reads again.
+// recovers waits until the source reads again. A reading that is no error and not the right one is none that an outage excuses.
 func (s Suite) recovers(t *testing.T, source *scalers.Source) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		reading, err := source.Read(ctx)
+	Await(t, func() string {
+		reading, err := source.Read(Within(t))
 		switch {
-		case err == nil && reading.Value == s.Want:
-			return
-		case err == nil || ctx.Err() != nil:
-			t.Fatalf("read %+v, %v; want %v", reading, err, s.Want)
+		case err != nil:
+			return err.Error()
+		case reading.Value != s.Want:
+			t.Fatalf("read %+v; want %v", reading, s.Want)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+		return ""
+	})
 }
 
 func (s Suite) wantFailure(t *testing.T, name string, source *scalers.Source) {
@@ -230,36 +156,25 @@ func (s Suite) wrongPassword(t *testing.T) {
 		switch {
 		case err == nil:
 			t.Errorf("read %+v with a wrong password; want an error", reading)
-		case leaks(err.Error(), wrong):
+		case Leaks(err.Error(), wrong, 6):
 			t.Errorf("the error quotes the password: %v", err)
 		}
-		closeSource(t, source)
+		Close(t, source)
 	}
-}
-
-// leaks says whether the text holds a piece of the secret that is too long to be there by chance.
-func leaks(text, secret string) bool {
-	const piece = 6
-	for i := 0; i+piece <= len(secret); i++ {
-		if strings.Contains(text, secret[i:i+piece]) {
-			return true
-		}
-	}
-	return false
 }
 
 func (s Suite) identities(t *testing.T) {
 	b := s.bench(t)
 	right, wrong := s.open(t, b, s.Address, s.Password), s.open(t, b, s.Address, "canary-8d1f7")
-	defer closeSource(t, right)
-	defer closeSource(t, wrong)
-	s.wantReading(t, right)
+	defer Close(t, right)
+	defer Close(t, wrong)
+	WantValue(t, right, s.Want)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if reading, err := wrong.Read(ctx); err == nil {
 		t.Errorf("read %+v with a wrong password beside a right one; want an error", reading)
 	}
-	s.wantReading(t, right)
+	WantValue(t, right, s.Want)
 }
 
 func (s Suite) leaks(t *testing.T) {
@@ -278,34 +193,23 @@ func (s Suite) leaks(t *testing.T) {
 		if (err != nil) != (secret != s.Password) {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		closeSource(t, source)
+		Close(t, source)
 	}
-	b.wantAllClosed(t)
+	b.WantAllClosed(t)
 	goleak.VerifyNone(t, running)
-}
-
-// wantAllClosed waits until no connection is open: a dial that nobody waits for any more may still be on its way.
-func (b *bench) wantAllClosed(t *testing.T) {
-	t.Helper()
-	for end := time.Now().Add(patience); b.open.Load() > 0; {
-		if time.Now().After(end) {
-			t.Fatalf("%d of %d connections are still open after every source was closed", b.open.Load(), b.dials.Load())
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 func (s Suite) registries(t *testing.T) {
 	one, two := s.bench(t), s.bench(t)
 	first, second := s.open(t, one, s.Address, s.Password), s.open(t, two, s.Address, s.Password)
-	s.wantReading(t, first)
-	s.wantReading(t, second)
-	if one.dials.Load() == 0 || two.dials.Load() == 0 {
+	WantValue(t, first, s.Want)
+	WantValue(t, second, s.Want)
+	if one.Dials() == 0 || two.Dials() == 0 {
 		t.Error("one registry reads through the connections of the other")
 	}
-	closeSource(t, first)
-	one.wantAllClosed(t)
-	s.wantReading(t, second)
-	closeSource(t, second)
-	two.wantAllClosed(t)
+	Close(t, first)
+	one.WantAllClosed(t)
+	WantValue(t, second, s.Want)
+	Close(t, second)
+	two.WantAllClosed(t)
 }
