@@ -5,14 +5,16 @@ import (
 	"strings"
 	"testing"
 
+	"autoscale.io/scalers"
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
-	"autoscale.io/scalers/sqlquery"
+	"autoscale.io/scalers/scalertest/sqltest"
 )
 
 // MY-01: every character of a password and of a database's name arrives as it is, in parameters and in a connection string.
 func TestEveryCharacterIsAValue(t *testing.T) {
 	server := withJobs(t, servers.MySQLOptions{})
-	b := newBench(t, sqlquery.DefaultLimits())
+	b := kit().Bench(t)
 	count := query("select count(*) from app.jobs")
 	passwords := []string{"p@ss:w/o?rd#%", "x\thost=evil", "a b'c\"d\\e@f/g#h%i?j:k&l=m", "@tcp(evil:1)/", "canary)/x?tls=skip-verify&a=", "ünïcödé"}
 	for c := rune(0x20); c < 0x7f; c++ {
@@ -20,30 +22,27 @@ func TestEveryCharacterIsAValue(t *testing.T) {
 	}
 	for i, password := range passwords {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			exec(t, server.DB(), "alter user reader identified by '"+strings.NewReplacer(`\`, `\\`, "'", "''").Replace(password)+"'")
-			wantValue(t, b.open(t, at(server.Addr())+count, texts{"password": password}), 7)
-			before := b.dials.Load()
-			source, err := b.try(t, "connectionFrom: {secret: s, key: dsn}, "+count, texts{"dsn": fmt.Sprintf("reader:%s@tcp(%s)/app", password, server.Addr())})
-			if err == nil {
-				_, err = source.Read(within(t))
-			}
+			sqltest.Exec(t, server.DB(), "alter user reader identified by '"+strings.NewReplacer(`\`, `\\`, "'", "''").Replace(password)+"'")
+			scalertest.WantValue(t, open(t, b, at(server.Addr())+count, scalertest.Texts{"password": password}), 7)
+			before := b.Dials()
+			err := b.Attempt(t, trigger("connectionFrom: {secret: s, key: dsn}, "+count), scalertest.Texts{"dsn": fmt.Sprintf("reader:%s@tcp(%s)/app", password, server.Addr())})
 			if err != nil {
 				t.Errorf("the connection string with %q: %v", password, err)
 			}
-			if b.dials.Load() != before && b.address.Load() != server.Addr() {
-				t.Errorf("with the password %q %v was dialled", password, b.address.Load())
+			if b.Dials() != before && b.Dialled() != server.Addr() {
+				t.Errorf("with the password %q %s was dialled", password, b.Dialled())
 			}
 		})
 	}
 	const odd = "a/b?c=d@tcp(evil:1)&tls=false `q"
-	exec(t, server.DB(), "create database `"+strings.ReplaceAll(odd, "`", "``")+"`", "alter user reader identified by '"+secret+"'", "grant select on *.* to reader")
-	trigger := strings.Replace(at(server.Addr()), "database: app", fmt.Sprintf("database: %q", odd), 1)
-	wantValue(t, b.open(t, trigger+query("select length(database())"), withPassword()), float64(len(odd)))
+	sqltest.Exec(t, server.DB(), "create database `"+strings.ReplaceAll(odd, "`", "``")+"`", "alter user reader identified by '"+secret+"'", "grant select on *.* to reader")
+	named := strings.Replace(at(server.Addr()), "database: app", fmt.Sprintf("database: %q", odd), 1)
+	scalertest.WantValue(t, open(t, b, named+query("select length(database())"), sqltest.WithPassword()), float64(len(odd)))
 }
 
 // MY-06 and AU-03: a connection string is a fault as a whole; no part of it is quoted, and none of its switches is taken.
 func TestConnectionFaults(t *testing.T) {
-	b := newBench(t, sqlquery.DefaultLimits())
+	b := kit().Bench(t)
 	for text, want := range map[string]error{
 		"canary":                              errForm,
 		"mysql://u:canary@h/d":                errForm,
@@ -59,7 +58,7 @@ func TestConnectionFaults(t *testing.T) {
 		"u:canary@tcp(h)/d?sql_mode=canary":   errParams,
 		"u:canary@tcp(h)/d?parseTime=canary":  errForm,
 	} {
-		_, err := b.try(t, "connectionFrom: {secret: s, key: dsn}, "+query("select 1"), texts{"dsn": text})
+		err := b.Attempt(t, trigger("connectionFrom: {secret: s, key: dsn}, "+query("select 1")), scalertest.Texts{"dsn": text})
 		if err == nil || err.Error() != "connection: "+want.Error() {
 			t.Errorf("%s:\ngot  %v\nwant %v", text, err, want)
 		}
@@ -68,38 +67,26 @@ func TestConnectionFaults(t *testing.T) {
 	if err != nil || s.host != "::1" || s.port != 7 || s.database != "d" {
 		t.Errorf("got %+v, %v", s, err)
 	}
-	if config, err := s.config(scalersEnv()); err != nil || config.MultiStatements || config.AllowAllFiles || config.AllowCleartextPasswords || config.AllowFallbackToPlaintext || config.Addr != "[::1]:7" {
+	if config, err := s.config(scalers.Env{}); err != nil || config.MultiStatements || config.AllowAllFiles || config.AllowCleartextPasswords || config.AllowFallbackToPlaintext || config.Addr != "[::1]:7" {
 		t.Errorf("got %+v, %v", config, err)
 	}
 }
 
 func TestFaults(t *testing.T) {
-	b := newBench(t, sqlquery.DefaultLimits())
 	const ok = "host: h, username: u, "
-	for _, test := range []struct{ trigger, faults, warnings string }{
-		{trigger: ok},
-		{trigger: "connectionString: 'u:p@tcp(h:3306)/d?tls=true', "},
-		{trigger: "connectionFromEnv: DSN, "},
-		{trigger: "", faults: "host: missing; want the server's name, or connectionFrom a Secret|username: missing; want the user that reads"},
-		{trigger: ok + "connectionFromEnv: DSN, ", faults: "host: given beside connection; want one of the two|username: given beside connection; want one of the two"},
-		{trigger: "connection: 'u:p@tcp(h:3306)/d?tls=false', tls: {enabled: true}, ", faults: "connection: turns TLS off, yet tls parameters are given; want one of the two"},
-		{trigger: ok + "tls: {insecureSkipVerify: true}, ", warnings: "tls.insecureSkipVerify: any certificate is accepted; credentials go to whoever answers"},
-		{trigger: ok + "tls: {cert: x}, ", faults: "tls.key: missing; want the private key of cert"},
-		{trigger: ok + "listen: x, ", faults: "unknown parameter listen"},
-	} {
-		result := decode(t, b, test.trigger+query("select 1"))
-		for what, pair := range map[string][2]string{
-			"faults":   {strings.ReplaceAll(strings.Join(result.Faults.Texts(), "|"), "autoscale.io/trigger.t: ", ""), test.faults},
-			"warnings": {strings.ReplaceAll(strings.Join(result.Warnings.Texts(), "|"), "autoscale.io/trigger.t: ", ""), test.warnings},
-		} {
-			if pair[0] != pair[1] {
-				t.Errorf("%s: %s\ngot  %s\nwant %s", test.trigger, what, pair[0], pair[1])
-			}
-		}
-	}
+	kit().Faults(t, "mysql", []sqltest.Fault{
+		{Trigger: ok},
+		{Trigger: "connectionString: 'u:p@tcp(h:3306)/d?tls=true', "},
+		{Trigger: "connectionFromEnv: DSN, "},
+		{Trigger: "", Faults: "host: missing; want the server's name, or connectionFrom a Secret|username: missing; want the user that reads"},
+		{Trigger: ok + "connectionFromEnv: DSN, ", Faults: "host: given beside connection; want one of the two|username: given beside connection; want one of the two"},
+		{Trigger: "connection: 'u:p@tcp(h:3306)/d?tls=false', tls: {enabled: true}, ", Faults: "connection: turns TLS off, yet tls parameters are given; want one of the two"},
+		{Trigger: ok + "tls: {insecureSkipVerify: true}, ", Warnings: "tls.insecureSkipVerify: any certificate is accepted; credentials go to whoever answers"},
+		{Trigger: ok + "tls: {cert: x}, ", Faults: "tls.key: missing; want the private key of cert"},
+		{Trigger: ok + "listen: x, ", Faults: "unknown parameter listen"},
+	})
 }
 
-// AU-10: everything that changes who asks, whom, or who is trusted, keeps connections apart; nothing else does.
 func TestIdentity(t *testing.T) {
 	key := func(change func(*params)) [32]byte {
 		p := &params{}
@@ -111,9 +98,8 @@ func TestIdentity(t *testing.T) {
 		}
 		return s.identity()
 	}
-	same := key(func(*params) {})
 	on := true
-	for name, change := range map[string]func(*params){
+	apart := map[string]func(*params){
 		"host": func(p *params) { p.Host = "i" }, "port": func(p *params) { p.Port = 1 }, "user": func(p *params) { p.Username = "v" },
 		"password": func(p *params) { p.Password = "q" }, "moved letter": func(p *params) { p.Username, p.Password = "up", "" },
 		"database": func(p *params) { p.Database = "e" }, "tls": func(p *params) { p.TLS.Enabled = &on }, "ca": func(p *params) { p.TLS.CA = "x" },
@@ -122,37 +108,23 @@ func TestIdentity(t *testing.T) {
 			p.Connection = "u:p@tcp(h)/d?tls=true"
 			p.Host, p.Username, p.Password, p.Database = "", "", "", ""
 		},
-	} {
-		if key(change) == same {
-			t.Errorf("%s: another one shares the connections", name)
-		}
 	}
-	for name, change := range map[string]func(*params){
+	together := map[string]func(*params){
 		"query": func(p *params) { p.Query = "select 2" }, "null": func(p *params) { p.NullAs.Unknown = true },
 		"the same as a string": func(p *params) {
 			p.Connection = "u:p@tcp(h)/d"
 			p.Host, p.Username, p.Password, p.Database = "", "", "", ""
 		},
-	} {
-		if key(change) != same {
-			t.Errorf("%s: does not share the connections", name)
-		}
 	}
+	sqltest.Identity(t, key, apart, together)
 }
 
 func TestHostsAreServicesOfTheNamespace(t *testing.T) {
-	for trigger, want := range map[string]string{
+	kit().Hosts(t, "mysql", map[string]string{
 		"host: db, username: u":                    "db.shop.svc:3306",
 		"host: db.other.svc, port: 7, username: u": "db.other.svc:7",
 		"host: '::1', username: u":                 "[::1]:3306",
 		"connection: 'u:p@tcp(db)/d'":              "db.shop.svc:3306",
 		"connection: 'u:p@tcp(db.other.svc:7)/d'":  "db.other.svc:7",
-	} {
-		b := newBench(t, sqlquery.DefaultLimits())
-		// Nobody has the name here; what counts is what was asked for.
-		_, _ = b.open(t, trigger+", "+query("select 1"), nil).Read(within(t))
-		if got := b.address.Load(); got != want {
-			t.Errorf("%s: dialled %v, want %s", trigger, got, want)
-		}
-	}
+	})
 }

@@ -1,47 +1,26 @@
 package mysql
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"go.uber.org/goleak"
-
-	"autoscale.io/annotations"
-	"autoscale.io/annotations/schema"
 	"autoscale.io/scalers"
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
-	"autoscale.io/scalers/sqlquery"
+	"autoscale.io/scalers/scalertest/sqltest"
 )
 
-func TestMain(m *testing.M) {
-	// The proxy of the tests forgets a goroutine when a fault is taken away while bytes pass.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*NoopToxic).Pipe"))
-}
+func TestMain(m *testing.M) { sqltest.Main(m) }
 
-// secret is the password of the user reader, unlike any word of an error.
-const secret = "correct-horse-42"
+const secret = sqltest.Password
 
-// within is a context with a deadline that a slow machine can keep.
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// exec runs statements as whoever the pool is.
-func exec(t *testing.T, db *sql.DB, statements ...string) {
-	t.Helper()
-	for _, statement := range statements {
-		if _, err := db.ExecContext(within(t), statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
+func kit() sqltest.Kit {
+	return sqltest.Kit{
+		Define:      Definition,
+		Trigger:     func(address, more, text string) string { return trigger(at(address) + more + query(text)) },
+		Connections: "select count(*) from information_schema.processlist where user = 'reader'",
 	}
 }
 
@@ -49,71 +28,18 @@ func exec(t *testing.T, db *sql.DB, statements ...string) {
 func withJobs(t *testing.T, opts servers.MySQLOptions) *servers.MySQL {
 	t.Helper()
 	server := servers.MustMySQL(t, opts)
-	exec(t, server.DB(), "create database app", "create table app.jobs (id int primary key, done bool not null default false, cost decimal(10, 2))",
+	sqltest.Exec(t, server.DB(), "create database app", "create table app.jobs (id int primary key, done bool not null default false, cost decimal(10, 2))",
 		"insert into app.jobs (id, cost) values (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)",
 		"create user reader identified by '"+secret+"'", "grant select on app.jobs to reader")
 	return server
 }
 
-// bench opens triggers of one definition, and counts what they dial.
-type bench struct {
-	registry *scalers.Registry
-	dials    atomic.Int64
-	// address is what was dialled last.
-	address atomic.Value
-}
+// trigger is the whole of one, of these parameters.
+func trigger(parameters string) string { return "{type: mysql, target: 1, " + parameters + "}" }
 
-func newBench(t *testing.T, limits sqlquery.Limits) *bench {
+func open(t *testing.T, b *scalertest.Bench, parameters string, refs scalertest.Texts) *scalers.Source {
 	t.Helper()
-	b := &bench{}
-	registry, err := scalers.NewRegistry(definition(scalers.Env{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-		b.dials.Add(1)
-		b.address.Store(address)
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}}, limits))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.registry = registry
-	return b
-}
-
-// texts resolves references by key.
-type texts map[string]string
-
-func (r texts) Resolve(_ context.Context, ref schema.Ref) (string, error) { return r[ref.Key], nil }
-
-func decode(t *testing.T, b *bench, trigger string) annotations.Result {
-	t.Helper()
-	return annotations.Decode(map[string]string{"autoscale.io/max-replicas": "10", "autoscale.io/trigger.t": "{type: mysql, target: 1, " + trigger + "}"}, b.registry)
-}
-
-// try opens a trigger, which may be faulty.
-func (b *bench) try(t *testing.T, trigger string, refs texts) (*scalers.Source, error) {
-	t.Helper()
-	result := decode(t, b, trigger)
-	if len(result.Faults) > 0 {
-		t.Fatalf("%s: %v", trigger, result.Faults)
-	}
-	source, err := b.registry.Open(t.Context(), scalers.Host{Namespace: "shop", MaxReplicas: 10}, result.Workload.Triggers[0], refs)
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() {
-		if err := source.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return source, nil
-}
-
-func (b *bench) open(t *testing.T, trigger string, refs texts) *scalers.Source {
-	t.Helper()
-	source, err := b.try(t, trigger, refs)
-	if err != nil {
-		t.Fatalf("%s: %v", trigger, err)
-	}
-	return source
+	return b.Open(t, trigger(parameters), refs)
 }
 
 // at names a server in parameters, and the user reader.
@@ -123,52 +49,8 @@ func at(address string) string {
 }
 
 // admin makes the user of a trigger one who may do everything.
-func admin(trigger string) (string, texts) {
-	return strings.Replace(trigger, "username: reader", "username: "+servers.MySQLAdmin, 1), texts{"password": servers.MySQLAdminPassword}
+func admin(trigger string) (string, scalertest.Texts) {
+	return strings.Replace(trigger, "username: reader", "username: "+servers.MySQLAdmin, 1), scalertest.Texts{"password": servers.MySQLAdminPassword}
 }
-
-func withPassword() texts { return texts{"password": secret} }
 
 func query(text string) string { return fmt.Sprintf("query: %q", text) }
-
-func wantValue(t *testing.T, source *scalers.Source, want float64) {
-	t.Helper()
-	reading, err := source.Read(within(t))
-	if err != nil || reading.Value != want {
-		t.Errorf("read %+v, %v; want %v", reading, err, want)
-	}
-}
-
-func wantError(t *testing.T, source *scalers.Source, want string) {
-	t.Helper()
-	reading, err := source.Read(within(t))
-	if err == nil || err.Error() != want {
-		t.Errorf("read %+v\ngot  %v\nwant %s", reading, err, want)
-	}
-}
-
-// await polls a condition until it returns an empty text.
-func await(t *testing.T, condition func() string) {
-	t.Helper()
-	ctx := within(t)
-	for {
-		missing := condition()
-		if missing == "" {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatal(missing)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// connections counts those of reader, as the server sees them.
-func connections(t *testing.T, server *servers.MySQL) (n int) {
-	t.Helper()
-	if err := server.DB().QueryRowContext(within(t), "select count(*) from information_schema.processlist where user = 'reader'").Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}

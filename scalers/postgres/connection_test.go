@@ -8,8 +8,9 @@ import (
 	"testing"
 
 	"autoscale.io/scalers"
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
-	"autoscale.io/scalers/sqlquery"
+	"autoscale.io/scalers/scalertest/sqltest"
 )
 
 // quoteKeyword is how libpq wants a value.
@@ -21,7 +22,7 @@ func quoteKeyword(text string) string {
 func TestEveryCharacterOfAPassword(t *testing.T) {
 	server := withJobs(t, servers.PostgresOptions{})
 	host, port, _ := net.SplitHostPort(server.Addr())
-	b := newBench(t, sqlquery.DefaultLimits())
+	b := kit().Bench(t)
 	count := query("select count(*) from jobs")
 	passwords := []string{"x\thost=evil sslmode=disable", "x host=evil", "x\nport=1", `a b'c"d\e@f/g#h%i?j:k&l=m`, "p@ss/w#rd%", "a b", "host=evil", "ünïcödé"}
 	for c := rune(0x20); c < 0x7f; c++ {
@@ -30,29 +31,26 @@ func TestEveryCharacterOfAPassword(t *testing.T) {
 	t.Run("names", func(t *testing.T) { namesAreValues(t, server) })
 	for i, password := range passwords {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			exec(t, server.DB(), "alter role reader password "+"'"+strings.ReplaceAll(password, "'", "''")+"'")
-			wantValue(t, b.open(t, at(server.Addr())+plainly+count, texts{"password": password}), 7)
+			sqltest.Exec(t, server.DB(), "alter role reader password "+"'"+strings.ReplaceAll(password, "'", "''")+"'")
+			scalertest.WantValue(t, open(t, b, at(server.Addr())+plainly+count, scalertest.Texts{"password": password}), 7)
 			for _, connection := range []string{
 				// QueryEscape writes a space as +.
 				fmt.Sprintf("postgres://reader:%s@%s/postgres?sslmode=disable", strings.ReplaceAll(url.QueryEscape(password), "+", "%20"), server.Addr()),
 				fmt.Sprintf("host=%s port = %s user=reader dbname=postgres sslmode=disable password=%s", host, port, quoteKeyword(password)),
 			} {
-				wantValue(t, b.open(t, "connectionFrom: {secret: s, key: dsn}, "+count, texts{"dsn": connection}), 7)
+				scalertest.WantValue(t, open(t, b, "connectionFrom: {secret: s, key: dsn}, "+count, scalertest.Texts{"dsn": connection}), 7)
 			}
 			for _, connection := range []string{
 				fmt.Sprintf("postgres://reader:%s@%s/postgres?sslmode=disable", password, server.Addr()),
 				fmt.Sprintf("host=%s port=%s user=reader dbname=postgres sslmode=disable password=%s", host, port, password),
 			} {
-				before := b.dials.Load()
-				source, err := b.try(t, "connectionFrom: {secret: s, key: dsn}, "+count, texts{"dsn": connection})
-				if err == nil {
-					_, err = source.Read(within(t))
-				}
-				if err != nil && err.Error() != "connection: "+errForm.Error() && leaks(err.Error(), password) {
+				before := b.Dials()
+				err := b.Attempt(t, trigger("connectionFrom: {secret: s, key: dsn}, "+count), scalertest.Texts{"dsn": connection})
+				if err != nil && err.Error() != "connection: "+errForm.Error() && scalertest.Leaks(err.Error(), password, 3) {
 					t.Errorf("the error of %q quotes it: %v", password, err)
 				}
-				if b.dials.Load() != before && b.address.Load() != server.Addr() {
-					t.Errorf("with the password %q %v was dialled", password, b.address.Load())
+				if b.Dials() != before && b.Dialled() != server.Addr() {
+					t.Errorf("with the password %q %s was dialled", password, b.Dialled())
 				}
 			}
 		})
@@ -62,17 +60,17 @@ func TestEveryCharacterOfAPassword(t *testing.T) {
 // PG-01: user and database names are values, too.
 func namesAreValues(t *testing.T, server *servers.Postgres) {
 	const odd = "a b'c host=evil\tsslmode=disable\\"
-	exec(t, server.DB(), `create role "`+odd+`" login password '`+secret+`'`, `create database "`+odd+`"`)
+	sqltest.Exec(t, server.DB(), `create role "`+odd+`" login password '`+secret+`'`, `create database "`+odd+`"`)
 	host, port, _ := net.SplitHostPort(server.Addr())
-	b := newBench(t, sqlquery.DefaultLimits())
-	source := b.open(t, fmt.Sprintf("host: %s, port: %s, username: %q, database: %q, passwordFrom: {secret: s, key: password}, sslmode: disable, %s", host, port, odd, odd,
-		query("select count(*) from pg_database where datname = current_database() and current_user = datname")), withPassword())
-	wantValue(t, source, 1)
+	b := kit().Bench(t)
+	source := open(t, b, fmt.Sprintf("host: %s, port: %s, username: %q, database: %q, passwordFrom: {secret: s, key: password}, sslmode: disable, %s", host, port, odd, odd,
+		query("select count(*) from pg_database where datname = current_database() and current_user = datname")), sqltest.WithPassword())
+	scalertest.WantValue(t, source, 1)
 }
 
 // PG-03: a connection string is a fault as a whole; no part of it is quoted. Files, sockets and services are refused.
 func TestConnectionFaults(t *testing.T) {
-	b := newBench(t, sqlquery.DefaultLimits())
+	b := kit().Bench(t)
 	for text, want := range map[string]error{
 		"canary":                                   errForm,
 		"postgres://u:p@ss/w#rd%@h/d":              errForm,
@@ -106,12 +104,11 @@ func TestConnectionFaults(t *testing.T) {
 		"host=h user=u target_session_attrs=x":     errAttrs,
 		"host=h user=u channel_binding=x":          errBinding,
 	} {
-		_, err := b.try(t, "connectionFrom: {secret: s, key: dsn}, "+query("select 1"), texts{"dsn": text})
+		err := b.Attempt(t, trigger("connectionFrom: {secret: s, key: dsn}, "+query("select 1")), scalertest.Texts{"dsn": text})
 		if err == nil || err.Error() != "connection: "+want.Error() {
 			t.Errorf("%s:\ngot  %v\nwant %v", text, err, want)
 		}
-		faults := decode(t, b, fmt.Sprintf("connection: %q, %s", text, query("select 1"))).Faults.Texts()
-		if len(faults) != 1 || faults[0] != "autoscale.io/trigger.t: connection: "+want.Error() {
+		if faults, _ := b.Faults(trigger(fmt.Sprintf("connection: %q, %s", text, query("select 1")))); faults != "connection: "+want.Error() {
 			t.Errorf("%s: at admission: %q", text, faults)
 		}
 	}
@@ -139,44 +136,31 @@ func TestConnectionForms(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	b := newBench(t, sqlquery.DefaultLimits())
 	const ok = "host: h, username: u, "
-	for _, test := range []struct{ trigger, faults, warnings string }{
-		{trigger: ok},
-		{trigger: "connectionFrom: {secret: s, key: k}, "},
-		{trigger: "hostFromEnv: H, usernameFromEnv: U, portFromEnv: P, passwordFrom: {secret: s, key: k}, "},
-		{trigger: ok + "tls: {caFrom: {configMap: c, key: k}}, "},
-		{trigger: "", faults: "host: missing; want the server's name, or connectionFrom a Secret|username: missing; want the user that reads"},
-		{trigger: "host: h, ", faults: "username: missing; want the user that reads"},
-		{trigger: "host: 'h:5432', username: u, ", faults: "host: not a host name; want a name or an IP address, with the port in port and the user in username"},
-		{trigger: "host: /var/run, username: u, ", faults: "host: not a host name; want a name or an IP address, with the port in port and the user in username"},
-		{trigger: ok + "port: 0, ", faults: `port: got "0", want a whole number ≥ 1 and ≤ 65535`},
-		{trigger: ok + "connectionFrom: {secret: s, key: k}, ", faults: "host: given beside connection; want one of the two|username: given beside connection; want one of the two"},
-		{trigger: ok + "nullAs: -1, ", faults: `nullAs: got "-1", want a number ≥ 0, or unknown`},
-		{trigger: ok + "nullAs: NaN, ", faults: `nullAs: got "NaN", want a number ≥ 0, or unknown`},
-		{trigger: ok + "sslmode: prefer, ", faults: `sslmode: got "prefer", want one of disable, require, verify-ca, verify-full`},
-		{trigger: ok + "sslmode: disable, tls: {caFrom: {configMap: c, key: k}}, ", faults: "sslmode: disable, yet tls parameters are given; want verify-full, or none of them"},
-		{trigger: ok + "sslmode: require, tls: {enabled: false}, ", faults: "tls.enabled: false, yet sslmode is require; want sslmode alone",
-			warnings: ""},
-		{trigger: ok + "sslmode: require, ", warnings: "sslmode: require accepts any certificate; credentials go to whoever answers"},
-		{trigger: ok + "tls: {insecureSkipVerify: true}, ", warnings: "tls.insecureSkipVerify: any certificate is accepted; credentials go to whoever answers"},
-		{trigger: "connection: 'postgres://u@h/d?sslmode=require', sslmode: verify-full, ", faults: "sslmode: differs from the sslmode of connection; want one of the two"},
-		{trigger: "connection: 'postgres://u@h/d?target_session_attrs=any', targetSessionAttrs: primary, ", faults: "targetSessionAttrs: differs from the target_session_attrs of connection; want one of the two"},
-		{trigger: ok + "targetSessionAttrs: leader, ", faults: `targetSessionAttrs: got "leader", want one of any, read-write, read-only, primary, standby`},
-	} {
-		result := decode(t, b, test.trigger+query("select 1"))
-		for what, pair := range map[string][2]string{
-			"faults":   {strings.ReplaceAll(strings.Join(result.Faults.Texts(), "|"), "autoscale.io/trigger.t: ", ""), test.faults},
-			"warnings": {strings.ReplaceAll(strings.Join(result.Warnings.Texts(), "|"), "autoscale.io/trigger.t: ", ""), test.warnings},
-		} {
-			if pair[0] != pair[1] {
-				t.Errorf("%s: %s\ngot  %s\nwant %s", test.trigger, what, pair[0], pair[1])
-			}
-		}
-	}
+	kit().Faults(t, "postgres", []sqltest.Fault{
+		{Trigger: ok},
+		{Trigger: "connectionFrom: {secret: s, key: k}, "},
+		{Trigger: "hostFromEnv: H, usernameFromEnv: U, portFromEnv: P, passwordFrom: {secret: s, key: k}, "},
+		{Trigger: ok + "tls: {caFrom: {configMap: c, key: k}}, "},
+		{Trigger: "", Faults: "host: missing; want the server's name, or connectionFrom a Secret|username: missing; want the user that reads"},
+		{Trigger: "host: h, ", Faults: "username: missing; want the user that reads"},
+		{Trigger: "host: 'h:5432', username: u, ", Faults: "host: not a host name; want a name or an IP address, with the port in port and the user in username"},
+		{Trigger: "host: /var/run, username: u, ", Faults: "host: not a host name; want a name or an IP address, with the port in port and the user in username"},
+		{Trigger: ok + "port: 0, ", Faults: `port: got "0", want a whole number ≥ 1 and ≤ 65535`},
+		{Trigger: ok + "connectionFrom: {secret: s, key: k}, ", Faults: "host: given beside connection; want one of the two|username: given beside connection; want one of the two"},
+		{Trigger: ok + "nullAs: -1, ", Faults: `nullAs: got "-1", want a number ≥ 0, or unknown`},
+		{Trigger: ok + "nullAs: NaN, ", Faults: `nullAs: got "NaN", want a number ≥ 0, or unknown`},
+		{Trigger: ok + "sslmode: prefer, ", Faults: `sslmode: got "prefer", want one of disable, require, verify-ca, verify-full`},
+		{Trigger: ok + "sslmode: disable, tls: {caFrom: {configMap: c, key: k}}, ", Faults: "sslmode: disable, yet tls parameters are given; want verify-full, or none of them"},
+		{Trigger: ok + "sslmode: require, tls: {enabled: false}, ", Faults: "tls.enabled: false, yet sslmode is require; want sslmode alone"},
+		{Trigger: ok + "sslmode: require, ", Warnings: "sslmode: require accepts any certificate; credentials go to whoever answers"},
+		{Trigger: ok + "tls: {insecureSkipVerify: true}, ", Warnings: "tls.insecureSkipVerify: any certificate is accepted; credentials go to whoever answers"},
+		{Trigger: "connection: 'postgres://u@h/d?sslmode=require', sslmode: verify-full, ", Faults: "sslmode: differs from the sslmode of connection; want one of the two"},
+		{Trigger: "connection: 'postgres://u@h/d?target_session_attrs=any', targetSessionAttrs: primary, ", Faults: "targetSessionAttrs: differs from the target_session_attrs of connection; want one of the two"},
+		{Trigger: ok + "targetSessionAttrs: leader, ", Faults: `targetSessionAttrs: got "leader", want one of any, read-write, read-only, primary, standby`},
+	})
 }
 
-// AU-10: everything that changes who asks, whom, or who is trusted, keeps connections apart; nothing else does.
 func TestIdentity(t *testing.T) {
 	base := func() *params {
 		p := &params{}
@@ -192,8 +176,7 @@ func TestIdentity(t *testing.T) {
 		}
 		return s.identity()
 	}
-	same := key(func(*params) {})
-	for name, change := range map[string]func(*params){
+	apart := map[string]func(*params){
 		"host": func(p *params) { p.Host = "i" }, "port": func(p *params) { p.Port = 1 }, "user": func(p *params) { p.Username = "v" },
 		"password": func(p *params) { p.Password = "q" }, "moved letter": func(p *params) { p.Username, p.Password = "up", "" },
 		"database": func(p *params) { p.Database = "e" }, "sslmode": func(p *params) { p.SSLMode = verifyCA }, "attrs": func(p *params) { p.TargetSessionAttrs = "primary" },
@@ -202,22 +185,15 @@ func TestIdentity(t *testing.T) {
 			p.Connection, p.SSLMode = "postgres://u:p@h/d?search_path=x", ""
 			p.Host, p.Username, p.Password, p.Database = "", "", "", ""
 		},
-	} {
-		if key(change) == same {
-			t.Errorf("%s: another one shares the connections", name)
-		}
 	}
-	for name, change := range map[string]func(*params){
+	together := map[string]func(*params){
 		"query": func(p *params) { p.Query = "select 2" }, "null": func(p *params) { p.NullAs.Unknown = true }, "channel": func(p *params) { p.Listen = "c" },
 		"the same as a string": func(p *params) {
 			p.Connection = "postgres://u:p@h/d"
 			p.Host, p.Username, p.Password, p.Database = "", "", "", ""
 		},
-	} {
-		if key(change) != same {
-			t.Errorf("%s: does not share the connections", name)
-		}
 	}
+	sqltest.Identity(t, key, apart, together)
 }
 
 // A host without a dot is a Service of the workload's namespace. The environment of the process is not asked.
@@ -225,7 +201,7 @@ func TestHostsAreServicesOfTheNamespace(t *testing.T) {
 	t.Setenv("PGHOST", "evil")
 	t.Setenv("PGPASSWORD", "evil")
 	t.Setenv("PGOPTIONS", "-c a=b")
-	for trigger, want := range map[string]string{
+	kit().Hosts(t, "postgres", map[string]string{
 		"host: db, username: u":                           "db.shop.svc:5432",
 		"host: db.other.svc, port: 7, username: u":        "db.other.svc:7",
 		"host: '::1', username: u":                        "[::1]:5432",
@@ -234,17 +210,7 @@ func TestHostsAreServicesOfTheNamespace(t *testing.T) {
 		"connection: 'host=db port=7 user=u password=x'":  "db.shop.svc:7",
 		"connection: 'postgres://u@[::1]:7/d?port=8'":     "[::1]:8",
 		"connection: 'postgres://u@db.other.svc.:5432/d'": "db.other.svc.:5432",
-	} {
-		p := &params{}
-		p.Query = "select 1"
-		b := newBench(t, sqlquery.DefaultLimits())
-		source := b.open(t, trigger+", timeout: 1s, "+query("select 1"), nil)
-		// The first is no name that anybody has here; what counts is what was asked for.
-		_, _ = source.Read(within(t))
-		if got := b.address.Load(); got != want {
-			t.Errorf("%s: dialled %v, want %s", trigger, got, want)
-		}
-	}
+	})
 	s := server{hosts: []endpoint{{"h", 1}}, user: "u", sslmode: disable}
 	config, err := s.config(scalers.Env{})
 	if err != nil || config.Password != "" || len(config.RuntimeParams) != 1 {

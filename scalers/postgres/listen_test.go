@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"autoscale.io/scalers"
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
-	"autoscale.io/scalers/sqlquery"
+	"autoscale.io/scalers/scalertest/sqltest"
 )
 
 // watch wakes a counter until the test ends.
@@ -49,7 +50,7 @@ func (w *watch) faults() []string {
 // more waits until there were more wakes than before.
 func (w *watch) more(t *testing.T, before int64) {
 	t.Helper()
-	await(t, func() string {
+	scalertest.Await(t, func() string {
 		if n := w.wakes.Load(); n <= before {
 			return fmt.Sprintf("%d wakes, want more than %d; breaks: %v", n, before, w.faults())
 		}
@@ -60,33 +61,33 @@ func (w *watch) more(t *testing.T, before int64) {
 func TestNotifyWakes(t *testing.T) {
 	server := withJobs(t, servers.PostgresOptions{})
 	proxy := servers.MustProxy(t, server.Addr())
-	b := newBench(t, sqlquery.DefaultLimits())
+	b := kit().Bench(t)
 	count := query("select count(*) from jobs")
 	const odd = `Jobs "of" shop; listen x`
 	open := func(channel string) *scalers.Source {
-		return b.open(t, at(proxy.Addr())+plainly+fmt.Sprintf("listen: %q, ", channel)+count, withPassword())
+		return open(t, b, at(proxy.Addr())+plainly+fmt.Sprintf("listen: %q, ", channel)+count, sqltest.WithPassword())
 	}
 	first, second, other := startWatch(t, open("jobs")), startWatch(t, open("jobs")), startWatch(t, open(odd))
 	for _, w := range []*watch{first, second, other} {
 		w.more(t, 0)
 	}
-	if n := connections(t, server); n != 1 {
+	if n := sqltest.Number(t, server, kit().Connections); n != 1 {
 		t.Errorf("%d connections listen, want 1", n)
 	}
-	exec(t, server.DB(), "notify jobs")
+	sqltest.Exec(t, server.DB(), "notify jobs")
 	first.more(t, 1)
 	second.more(t, 1)
 	if n := other.wakes.Load(); n != 1 {
 		t.Errorf("%d wakes of another channel, want 1", n)
 	}
-	exec(t, server.DB(), `notify "`+strings.ReplaceAll(odd, `"`, `""`)+`"`)
+	sqltest.Exec(t, server.DB(), `notify "`+strings.ReplaceAll(odd, `"`, `""`)+`"`)
 	other.more(t, 1)
 
 	t.Run("a burst makes few wakes", func(t *testing.T) {
 		before := first.wakes.Load()
 		start := time.Now()
 		for range 200 {
-			exec(t, server.DB(), "notify jobs")
+			sqltest.Exec(t, server.DB(), "notify jobs")
 		}
 		first.more(t, before)
 		most := int64(time.Since(start)/(100*time.Millisecond)) + 2
@@ -97,17 +98,17 @@ func TestNotifyWakes(t *testing.T) {
 	t.Run("who leaves is not missed", func(t *testing.T) {
 		second.stop()
 		before := first.wakes.Load()
-		exec(t, server.DB(), "notify jobs")
+		sqltest.Exec(t, server.DB(), "notify jobs")
 		first.more(t, before)
 	})
 	t.Run("after a drop it listens again and wakes, as what came meanwhile is lost", func(t *testing.T) {
 		// What the burst left is over when the server has nothing more to say and a pause has gone by.
-		exec(t, server.DB(), "notify jobs")
+		sqltest.Exec(t, server.DB(), "notify jobs")
 		before := first.wakes.Load()
 		first.more(t, before)
 		before = first.wakes.Load()
-		exec(t, server.DB(), "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader'", "notify jobs")
-		await(t, func() string {
+		sqltest.Exec(t, server.DB(), "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader'", "notify jobs")
+		scalertest.Await(t, func() string {
 			if len(first.faults()) == 0 {
 				return "the break was not reported"
 			}
@@ -119,7 +120,7 @@ func TestNotifyWakes(t *testing.T) {
 			t.Errorf("got %q, want %s", faults, want)
 		}
 		before = first.wakes.Load()
-		exec(t, server.DB(), "notify jobs")
+		sqltest.Exec(t, server.DB(), "notify jobs")
 		first.more(t, before)
 	})
 	t.Run("an outage is reported without the password", func(t *testing.T) {
@@ -127,7 +128,7 @@ func TestNotifyWakes(t *testing.T) {
 		if err := proxy.Set(servers.Reset); err != nil {
 			t.Fatal(err)
 		}
-		await(t, func() string {
+		scalertest.Await(t, func() string {
 			if len(first.faults()) < seen+2 {
 				return "not reported"
 			}
@@ -147,8 +148,8 @@ func TestNotifyWakes(t *testing.T) {
 	t.Run("the last one closes the connection", func(t *testing.T) {
 		first.stop()
 		other.stop()
-		await(t, func() string {
-			if n := connections(t, server); n > 0 {
+		scalertest.Await(t, func() string {
+			if n := sqltest.Number(t, server, kit().Connections); n > 0 {
 				return fmt.Sprintf("%d connections are left", n)
 			}
 			return ""
@@ -159,10 +160,10 @@ func TestNotifyWakes(t *testing.T) {
 // A read after a wake sees what the notification was about, even beside a query that began before.
 func TestReadAfterWakeIsFresh(t *testing.T) {
 	server := withJobs(t, servers.PostgresOptions{})
-	exec(t, server.DB(), "create function slow() returns bigint language plpgsql volatile as $$ declare n bigint; begin select count(*) into n from jobs; perform pg_sleep(1); return n; end $$")
-	b := newBench(t, sqlquery.DefaultLimits())
+	sqltest.Exec(t, server.DB(), "create function slow() returns bigint language plpgsql volatile as $$ declare n bigint; begin select count(*) into n from jobs; perform pg_sleep(1); return n; end $$")
+	b := kit().Bench(t)
 	source := func() *scalers.Source {
-		return b.open(t, at(server.Addr())+plainly+"listen: jobs, "+query("select slow()"), withPassword())
+		return open(t, b, at(server.Addr())+plainly+"listen: jobs, "+query("select slow()"), sqltest.WithPassword())
 	}
 	early, woken := source(), source()
 	w := startWatch(t, woken)
@@ -170,24 +171,24 @@ func TestReadAfterWakeIsFresh(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		wantValue(t, early, 7)
+		scalertest.WantValue(t, early, 7)
 	}()
-	await(t, func() string {
+	scalertest.Await(t, func() string {
 		var n int
-		if err := server.DB().QueryRowContext(within(t), "select count(*) from pg_stat_activity where query = 'select slow()' and wait_event = 'PgSleep'").Scan(&n); err != nil || n != 1 {
+		if err := server.DB().QueryRowContext(scalertest.Within(t), "select count(*) from pg_stat_activity where query = 'select slow()' and wait_event = 'PgSleep'").Scan(&n); err != nil || n != 1 {
 			return fmt.Sprint(n, " queries are under way ", err)
 		}
 		return ""
 	})
 	before := w.wakes.Load()
-	exec(t, server.DB(), "begin; insert into jobs (id) values (8); notify jobs; commit")
+	sqltest.Exec(t, server.DB(), "begin; insert into jobs (id) values (8); notify jobs; commit")
 	w.more(t, before)
-	wantValue(t, woken, 8)
+	scalertest.WantValue(t, woken, 8)
 	<-done
 }
 
 func TestWithoutListenNobodyWakes(t *testing.T) {
-	source := newBench(t, sqlquery.DefaultLimits()).open(t, "host: h, username: u, "+query("select 1"), nil)
+	source := open(t, kit().Bench(t), "host: h, username: u, "+query("select 1"), nil)
 	if source.Wakes() {
 		t.Error("it says that it can wake")
 	}

@@ -3,32 +3,22 @@ package postgres
 import (
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
-	"autoscale.io/scalers/sqlquery"
+	"autoscale.io/scalers/scalertest/sqltest"
 )
-
-func newPEM(t *testing.T, names ...string) servers.PEM {
-	t.Helper()
-	pem, err := servers.NewPEM(time.Time{}, names...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem
-}
 
 // PG-14: TLS that verifies is the default, SCRAM with channel binding works, and a refusal says who refused what.
 func TestTLS(t *testing.T) {
-	pem, stranger := newPEM(t), newPEM(t)
+	pem, stranger := sqltest.PEM(t), sqltest.PEM(t)
 	server := withJobs(t, servers.PostgresOptions{TLS: &pem, HBA: []string{"hostssl postgres reader all scram-sha-256 ", "hostssl postgres certified all cert", "hostssl all postgres all scram-sha-256"}})
-	exec(t, server.DB(), "create role certified login", "grant select on jobs to certified", `create role "test client" login`)
+	sqltest.Exec(t, server.DB(), "create role certified login", "grant select on jobs to certified", `create role "test client" login`)
 	plain := withJobs(t, servers.PostgresOptions{})
 	clear := withJobs(t, servers.PostgresOptions{HBA: []string{"host all reader all password", "host all all all scram-sha-256"}})
-	refs := texts{"password": secret, "ca": pem.CA, "stranger": stranger.CA, "cert": pem.ClientCert, "key": pem.ClientKey, "wrong": "canary-8d1f7"}
+	refs := scalertest.Texts{"password": secret, "ca": pem.CA, "stranger": stranger.CA, "cert": pem.ClientCert, "key": pem.ClientKey, "wrong": "canary-8d1f7"}
 	count := query("select count(*) from jobs")
 	const ca = "tls: {caFrom: {secret: s, key: ca}}, "
 	dsn := func(more string) string {
@@ -62,12 +52,12 @@ func TestTLS(t *testing.T) {
 		{"no such database", strings.Replace(at(plain.Addr()), "database: postgres", "database: other", 1) + plainly, `the database does not exist: FATAL: database "other" does not exist (SQLSTATE 3D000)`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			source := newBench(t, sqlquery.DefaultLimits()).open(t, test.trigger+count, refs)
+			source := open(t, kit().Bench(t), test.trigger+count, refs)
 			if test.fault == "" {
-				wantValue(t, source, 7)
+				scalertest.WantValue(t, source, 7)
 				return
 			}
-			_, err := source.Read(within(t))
+			_, err := source.Read(scalertest.Within(t))
 			got := ""
 			if err != nil {
 				got = strings.NewReplacer(server.Addr(), "ADDR", plain.Addr(), "ADDR", clear.Addr(), "ADDR").Replace(err.Error())
@@ -82,64 +72,34 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	t.Run("a client certificate instead of a password", func(t *testing.T) {
-		exec(t, server.DB(), `grant select on jobs to "test client"`)
+		sqltest.Exec(t, server.DB(), `grant select on jobs to "test client"`)
 		withCert := servers.MustPostgres(t, servers.PostgresOptions{TLS: &pem, HBA: []string{`hostssl all "test client" all cert`, "hostssl all all all scram-sha-256"}})
-		exec(t, withCert.DB(), `create role "test client" login`)
+		sqltest.Exec(t, withCert.DB(), `create role "test client" login`)
 		host, port, _ := net.SplitHostPort(withCert.Addr())
-		source := newBench(t, sqlquery.DefaultLimits()).open(t, fmt.Sprintf("host: %s, port: %s, username: test client, database: postgres, ", host, port)+
+		source := open(t, kit().Bench(t), fmt.Sprintf("host: %s, port: %s, username: test client, database: postgres, ", host, port)+
 			"tls: {caFrom: {secret: s, key: ca}, certFrom: {secret: s, key: cert}, keyFrom: {secret: s, key: key}}, "+query("select 3"), refs)
-		wantValue(t, source, 3)
+		scalertest.WantValue(t, source, 3)
 	})
 }
 
-// AU-01: with the new password a trigger reads at once, whatever connections the old one left; with the old one it is an error.
 func TestRotatedPassword(t *testing.T) {
-	server := withJobs(t, servers.PostgresOptions{})
-	b := newBench(t, sqlquery.DefaultLimits())
-	trigger := at(server.Addr()) + plainly + query("select count(*) from jobs")
-	old := b.open(t, trigger, withPassword())
-	wantValue(t, old, 7)
-	exec(t, server.DB(), "alter role reader password 'another-horse-43'")
-	fresh := b.open(t, trigger, texts{"password": "another-horse-43"})
-	wantValue(t, fresh, 7)
-	exec(t, server.DB(), "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader'")
-	const refused = `the server refused user reader or the password: FATAL: password authentication failed for user "reader" (SQLSTATE 28P01)`
-	await(t, func() string {
-		if _, err := old.Read(within(t)); err == nil || err.Error() != refused {
-			return fmt.Sprint("with the old password: ", err)
-		}
-		return ""
-	})
-	await(t, func() string {
-		if reading, err := fresh.Read(within(t)); err != nil || reading.Value != 7 {
-			return fmt.Sprint("with the new password: ", reading, err)
-		}
-		return ""
-	})
+	kit().RotatedPassword(t, withJobs(t, servers.PostgresOptions{}), "alter role reader password '%s'", "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader'",
+		`the server refused user reader or the password: FATAL: password authentication failed for user "reader" (SQLSTATE 28P01)`)
 }
 
 // The role that the documentation gives reads what it is meant to, and can do nothing else.
 func TestLeastPrivilegedRole(t *testing.T) {
-	text, err := os.ReadFile("../../docs/notes/postgres.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, _ := strings.Cut(string(text), "```sql\n")
-	block, _, found := strings.Cut(block, "```")
-	if !found {
-		t.Fatal("docs/notes/postgres.md has no block of SQL")
-	}
 	server := withJobs(t, servers.PostgresOptions{})
-	exec(t, server.DB(), "create database app")
+	sqltest.Exec(t, server.DB(), "create database app")
 	app, err := server.Open(servers.PostgresAdmin, servers.PostgresAdminPassword, "app")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer app.Close()
-	exec(t, app, "create table jobs (id int, done bool)", "insert into jobs values (1, false), (2, true)", "create table secrets (id int)", strings.ReplaceAll(block, "'PASSWORD'", "'"+secret+"'"))
-	b := newBench(t, sqlquery.DefaultLimits())
-	trigger := strings.NewReplacer("reader", "autoscaler", "database: postgres", "database: app").Replace(at(server.Addr())) + plainly
-	wantValue(t, b.open(t, trigger+query("select count(*) from jobs where not done"), withPassword()), 1)
+	sqltest.Exec(t, app, "create table jobs (id int, done bool)", "insert into jobs values (1, false), (2, true)", "create table secrets (id int)", sqltest.Documented(t, "../../docs/notes/postgres.md"))
+	b := kit().Bench(t)
+	login := strings.NewReplacer("reader", "autoscaler", "database: postgres", "database: app").Replace(at(server.Addr())) + plainly
+	scalertest.WantValue(t, open(t, b, login+query("select count(*) from jobs where not done"), sqltest.WithPassword()), 1)
 	for text, want := range map[string]string{
 		"select count(*) from secrets":               "permission denied for table secrets",
 		"select length(pg_read_file('/etc/passwd'))": "permission denied for function pg_read_file",
@@ -147,7 +107,7 @@ func TestLeastPrivilegedRole(t *testing.T) {
 		"select pg_reload_conf()::int":               "permission denied for function pg_reload_conf",
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'postgres'": "must be a superuser to terminate superuser process",
 	} {
-		if _, err := b.open(t, trigger+query(text), withPassword()).Read(within(t)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := open(t, b, login+query(text), sqltest.WithPassword()).Read(scalertest.Within(t)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
@@ -157,7 +117,7 @@ func TestLeastPrivilegedRole(t *testing.T) {
 	}
 	defer own.Close()
 	for _, statement := range []string{"update jobs set done = true", "create table t (id int)", "create temp table t (id int)", "set role postgres"} {
-		if _, err := own.ExecContext(within(t), "begin read write; "+statement+"; commit"); err == nil {
+		if _, err := own.ExecContext(scalertest.Within(t), "begin read write; "+statement+"; commit"); err == nil {
 			t.Errorf("%s: was let", statement)
 		}
 	}

@@ -124,6 +124,18 @@ func (b *Bench) Open(t *testing.T, trigger string, refs Texts) *scalers.Source {
 	return source
 }
 
+// Attempt opens a trigger without faults, reads it once and closes it. The error is that of what failed.
+func (b *Bench) Attempt(t *testing.T, trigger string, refs Texts) error {
+	t.Helper()
+	source, err := b.Try(t, trigger, refs)
+	if err != nil {
+		return err
+	}
+	defer Close(t, source)
+	_, err = source.Read(Within(t))
+	return err
+}
+
 // Close closes a source, which may be closed already.
 func Close(t *testing.T, source *scalers.Source) {
 	t.Helper()
