@@ -121,7 +121,23 @@ func TestFailoverBehindOneName(t *testing.T) {
 	}
 }
 
-// A hot standby cancels a query that is in the way of what it replays. One cancel is retried within the poll; two are an error.
+// A hot standby cancels a query that still needs the rows whose removal it replays. It is asked once more within the poll.
+func TestStandbyCancelsForAReplay(t *testing.T) {
+	primary := withJobs(t, servers.PostgresOptions{})
+	standby := servers.MustPostgres(t, servers.PostgresOptions{Standby: primary, Config: []string{"max_standby_streaming_delay = 0"}})
+	source := open(t, kit().Bench(t), at(standby.Addr())+plainly+query("select count(*) + 0 * length(pg_sleep(2)::text) from jobs"), sqltest.WithPassword())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		scalertest.WantValue(t, source, 6)
+	}()
+	sqltest.AwaitNumber(t, standby, "select count(*) from pg_stat_activity where usename = 'reader' and wait_event = 'PgSleep'", 1)
+	sqltest.Exec(t, primary.DB(), "delete from jobs where id = 1", "vacuum jobs")
+	<-done
+	sqltest.AwaitNumber(t, standby, "select confl_snapshot from pg_stat_database_conflicts where datname = 'postgres'", 1)
+}
+
+// One cancel is retried within the poll; two are an error.
 func standbyCancel(t *testing.T, server *servers.Postgres) {
 	// The first call of a session and an argument fails as the standby does. The lock outlives the transaction.
 	sqltest.Exec(t, server.DB(), `create function cancelled(times int) returns int language plpgsql as $$ declare n int; begin
