@@ -163,7 +163,10 @@ func silentBesideHealthy(t *testing.T, w *World) {
 	w.WantCounts("bad-0", 2)
 }
 
-func rotatedSecret(_ *testing.T, w *World) {
+// rotatedSecret goes through the ways of changing a password: the old one is void at once, both are valid for a while, the Secret goes and comes back, and it
+// comes late.
+func rotatedSecret(t *testing.T, w *World) {
+	w.bothValid(t)
 	server := w.postgres(4)
 	w.secret("db", reads)
 	w.Create("worker", 1, quick(Settings{"trigger.jobs": w.sqlTrigger(server.Addr(), countJobs)}))
@@ -186,6 +189,50 @@ func rotatedSecret(_ *testing.T, w *World) {
 	w.secret("late", "another-horse-1")
 	w.AwaitReplicas("late", 6, soon)
 	w.WantCounts("late", 2, 6)
+}
+
+// bothValid has a Redis that takes the old and the new password until the old one is removed, which the trigger must not notice.
+func (w *World) bothValid(t *testing.T) {
+	t.Helper()
+	server := servers.MustRedis(t, servers.RedisOptions{Users: []string{"reader on >" + reads + " ~* +@all"}})
+	client := server.Client()
+	user := func(rules ...any) {
+		t.Helper()
+		if err := client.Do(t.Context(), append([]any{"acl", "setuser", "reader"}, rules...)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.group(client, "jobs", "0")
+	w.add(client, "jobs", 15)
+	w.secret("redis", reads)
+	w.Create("both", 1, quick(Settings{"cooldown": "1s", "trigger.jobs": fmt.Sprintf(
+		"{type: redis-streams, address: %q, stream: jobs, consumerGroup: workers, target: 5, username: reader, passwordFrom: {secret: redis, key: password}}", server.Addr())}))
+	w.AwaitReplicas("both", 3, soon)
+	user(">another-horse") // both are valid
+	w.secret("redis", "another-horse")
+	w.AwaitDecisions("both", 3)
+	user("<" + reads) // the old one is not, and who logged in with it is thrown out
+	if err := client.Do(t.Context(), "client", "kill", "user", "reader").Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.add(client, "jobs", 5)
+	w.AwaitReplicas("both", 4, soon)
+	// The Secret goes, which does not matter to who is logged in, and comes back with another password; the login ends meanwhile.
+	if err := w.kube.CoreV1().Secrets(w.Namespace).Delete(t.Context(), "redis", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.AwaitDecisions("both", 3)
+	user("resetpass", ">a-third-horse")
+	if err := client.Do(t.Context(), "client", "kill", "user", "reader").Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitKnown("both", "jobs", "0")
+	w.AwaitEvent("both", "TriggerUnknown", `secrets "redis" not found|WRONGPASS`)
+	w.AwaitDecisions("both", 3)
+	w.secret("redis", "a-third-horse")
+	w.add(client, "jobs", 5)
+	w.AwaitReplicas("both", 5, soon)
+	w.WantCounts("both", 1, 3, 4, 5)
 }
 
 // example reads a Deployment of docs/examples, in the case's namespace and in a hurry.
