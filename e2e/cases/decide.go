@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"autoscale.io/e2e/product"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -20,7 +21,7 @@ func decideCases() []Case {
 		{ID: "HA-01", Symptom: "one trigger says down, the other cannot be read, and the count falls", Holds: "the count holds, and still rises by the one that can be read", Run: oneUnknown},
 		{ID: "HA-02", Symptom: "one broken metric stops all scaling, also up", Holds: "up is allowed while another trigger cannot be read", Run: brokenSideMetric},
 		{ID: "HA-09", Symptom: "an HPA scales the same workload, and pods come and go every few seconds", Holds: "the autoscaler stands back, names the rival, and goes on when it is gone", Alone: true, Run: rival},
-		{ID: "HA-11", Symptom: "after a restart the first low sample scales down at once", Holds: "the windows begin full", Alone: true, Run: restartKeepsWindows},
+		{ID: "HA-11", Symptom: "after a restart or a change of the leader the first low sample scales down at once", Holds: "the windows begin full", Alone: true, Run: restartKeepsWindows},
 		{ID: "HA-13", Symptom: "a workload whose source or Secret comes later is scaled by a default that nobody chose, for good", Holds: "the count holds until the source is there, then it is right", Run: lateSource},
 		{ID: "HA-14", Symptom: "an edit of the configuration drops a busy workload to its minimum", Holds: "the count moves by the new arithmetic only", Run: edits},
 		{ID: "HA-15", Symptom: "a scale-down during a rollout takes more pods than the rollout promised", Holds: "no scale-down while a rollout replaces pods; up is allowed", Run: duringRollout},
@@ -137,29 +138,50 @@ func rival(t *testing.T, w *World) {
 	}
 }
 
+// restartKeepsWindows kills the autoscaler twice: it starts again, and then another replica takes over from it.
 func restartKeepsWindows(t *testing.T, w *World) {
 	const window = 15 * time.Second
-	stream, client := w.Stream("s"), w.redis.Client()
-	w.group(client, stream, "0")
-	w.add(client, stream, 50)
-	w.Create("worker", 10, quick(Settings{
-		"min-replicas": "1", "trigger.orders": w.trigger(stream, group),
-		"behavior": fmt.Sprintf("{scaleDown: {stabilizationWindowSeconds: %d}}", int(window.Seconds())),
-	}))
-	w.awaitValue("worker", "orders", "50")
-	w.read(client, stream, 50, true)
-	w.awaitValue("worker", "orders", "0")
-	w.AwaitDecisions("worker", 3)
-	if err := w.scaler.Kill(); err != nil {
+	client := w.redis.Client()
+	survives := func(name string, goOn func()) {
+		t.Helper()
+		stream := w.Stream(name)
+		w.group(client, stream, "0")
+		w.add(client, stream, 50)
+		w.Create(name, 10, quick(Settings{
+			"min-replicas": "1", "trigger.orders": w.trigger(stream, group),
+			"behavior": fmt.Sprintf("{scaleDown: {stabilizationWindowSeconds: %d}}", int(window.Seconds())),
+		}))
+		w.awaitValue(name, "orders", "50")
+		w.read(client, stream, 50, true)
+		w.awaitValue(name, "orders", "0")
+		w.AwaitDecisions(name, 3)
+		if err := w.scaler.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		killed := time.Now()
+		goOn()
+		w.AwaitReplicas(name, 1, time.Minute)
+		w.WantCounts(name, 10, 1)
+		if after := w.firstFall(name).Sub(killed); after < window {
+			t.Errorf("%s fell %s after the autoscaler was killed, before the window of %s was over", name, after, window)
+		}
+	}
+	survives("restart", w.restart)
+	address, err := product.FreeAddress()
+	if err != nil {
 		t.Fatal(err)
 	}
-	killed := time.Now()
-	w.restart()
-	w.AwaitReplicas("worker", 1, time.Minute)
-	w.WantCounts("worker", 10, 1)
-	if after := w.firstFall("worker").Sub(killed); after < window {
-		t.Errorf("it fell %s after the restart, before the window of %s was over", after, window)
+	standby, err := w.product.Start(t.Context(), "standby", append(flags(), "--webhook-port="+address.Port)...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	survives("new-leader", func() {})
+	w.restart()
+	if err := standby.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.Create("after", 0, quick(Settings{"trigger.orders": w.trigger(w.Stream("restart"), "")}))
+	w.AwaitDecisions("after", 1) // the first replica leads again
 }
 
 func lateSource(t *testing.T, w *World) {
@@ -272,6 +294,7 @@ func surge(t *testing.T, w *World) {
 	w.add(w.redis.Client(), stream, 5)
 	level := fmt.Sprintf("{type: redis-streams, address: %q, stream: %q, consumerGroup: workers, target: 5, metricType: Value}", w.redis.Addr(), stream)
 	w.slowRollout("worker", 4, "100%", quick(Settings{"min-replicas": "1", "trigger.orders": level}))
+	w.fewerPodsThanReplicas(level)
 	w.rollOut("worker", "two")
 	most := int32(0)
 	w.await("the end of the rollout", time.Minute, func(context.Context) error {
@@ -287,4 +310,17 @@ func surge(t *testing.T, w *World) {
 	}
 	w.AwaitDecisions("worker", 3)
 	w.WantCounts("worker", 4)
+}
+
+// fewerPodsThanReplicas has a workload whose status stays below its spec, since a pod like its own cannot be made.
+func (w *World) fewerPodsThanReplicas(trigger string) {
+	w.t.Helper()
+	d := w.deployment("short", 4, quick(Settings{"min-replicas": "1", "trigger.orders": trigger}))
+	d.Spec.Template.Spec.ServiceAccountName = "nobody"
+	w.create(d)
+	w.AwaitDecisions("short", 4)
+	if got := w.Get("short").Status.Replicas; got != 0 {
+		w.t.Errorf("it has %d pods, so its status is not below its spec", got)
+	}
+	w.WantCounts("short", 4)
 }

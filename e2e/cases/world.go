@@ -98,12 +98,16 @@ func start(ctx context.Context, c *cluster.Cluster, redis *servers.Redis, dir st
 	if err := c.Apply(ctx, []byte(extraRole)); err != nil {
 		return nil, err
 	}
-	// Short leases, since some cases kill the autoscaler; a sweep every few seconds, since some do without the webhook.
-	scaler, err := p.Start(ctx, "autoscaler", "--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=1s", "--sweep-interval=5s", extraKinds)
+	scaler, err := p.Start(ctx, "autoscaler", flags()...)
 	if err != nil {
 		return nil, err
 	}
 	return &common{cluster: c, product: p, scaler: scaler, kube: kube, redis: redis}, nil
+}
+
+// flags of the autoscaler: short leases, since some cases kill it; a sweep every few seconds, since some do without the webhook.
+func flags() []string {
+	return []string{"--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=1s", "--sweep-interval=5s", extraKinds}
 }
 
 // World is what one case works with: the shared parts and a namespace of its own.
