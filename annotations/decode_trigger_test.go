@@ -51,8 +51,8 @@ func TestDecodeWordsEveryFaultOfATrigger(t *testing.T) {
 		{"From and FromEnv", base + ", passwordFromEnv: P, passwordFrom: {secret: s, key: k}}", []string{"password: given twice, as passwordFrom and as passwordFromEnv; want one of them"}},
 		{"fault under an alias", "{type: queue, address: a, streamName: '', clusterTarget: none}", []string{`clusterTarget: got "none", want a number > 0`, `streamName: got "", want a text`}},
 		{"checked as a whole", base + ", tls: {ca: a, insecureSkipVerify: true}}", []string{"tls.ca: has no effect with tls.insecureSkipVerify"}},
-		{"another type's parameters", "{type: clock, start: a, stream: b, target: 1}", []string{"unknown parameter stream"}},
-		{"no suggestion", "{type: clock, start: a, consumerGroup: b, target: 1}", []string{"unknown parameter consumerGroup"}},
+		{"another type's parameters", "{type: clock, start: a, stream: b, target: 1}", []string{"unknown parameter stream; want one of activation, end, interval, metricType, start, target, timeout, type"}},
+		{"no suggestion", "{type: clock, start: a, consumerGroup: b, target: 1}", []string{"unknown parameter consumerGroup; want one of activation, end, interval, metricType, start, target, timeout, type"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := make([]string, len(c.want))

@@ -27,7 +27,7 @@ func Mappings() []Mapping {
 
 // decodeMapping decodes a mapping of fixed parameters, or reports what is wrong with it and returns nil.
 func decodeMapping[T any](d *decoder, s *schema.Schema, key, text string) *T {
-	values, err := schema.Parse(text)
+	values, err := schema.ParseAs(exampleOf(s), text)
 	if err != nil {
 		d.fault(key, schema.Problem{Text: err.Error()})
 		return nil
@@ -39,6 +39,21 @@ func decodeMapping[T any](d *decoder, s *schema.Schema, key, text string) *T {
 		return nil
 	}
 	return &decoded
+}
+
+// exampleOf has what must be given: {expression: '…', target: …}. A text has quotes, which characters such as ? and , need.
+func exampleOf(s *schema.Schema) string {
+	var parts []string
+	for _, f := range s.Fields() {
+		switch {
+		case !f.Required:
+		case f.Want() == "a text":
+			parts = append(parts, f.Path+": '…'")
+		default:
+			parts = append(parts, f.Path+": …")
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // schedule reads a window and compares its bounds, filled in with those of always, with each other.

@@ -42,7 +42,11 @@ func TestDecodeWordsEveryFaultOfAMapping(t *testing.T) {
 		key, text string
 		want      []string
 	}{
-		{"fallback", "6", []string{"got a plain value, want a YAML mapping such as {type: …, target: …}"}},
+		{"fallback", "6", []string{"got a plain value, want a YAML mapping such as {replicas: …}"}},
+		{"fallback", "{replicas: 1, whatever: 2}", []string{"unknown parameter whatever; want one of after, behavior, failureThreshold, replicas"}},
+		{"formula", "orders + 1", []string{"got a plain value, want a YAML mapping such as {expression: '…', target: …}"}},
+		{"formula", "{expression: orders ?? 0, target: 1}", []string{"not YAML (did not find expected ',' or '}'); want a mapping such as {expression: '…', target: …}"}},
+		{"schedule.a", "8:00", []string{"got a plain value, want a YAML mapping such as {start: '…', end: '…'}"}},
 		{"fallback", "{}", []string{"replicas: missing; want a whole number ≥ 1"}},
 		{"fallback", "{replicas: 0, after: 0, behaviour: static}", []string{
 			`after: got "0", want a whole number ≥ 1`, `replicas: got "0", want a whole number ≥ 1`, "unknown parameter behaviour; did you mean behavior?",
@@ -73,6 +77,13 @@ func TestDecodeWordsEveryFaultOfAMapping(t *testing.T) {
 		}
 		wantFaults(t, with(c.key, c.text), want...)
 	}
+}
+
+// What KEDA calls them is read, too.
+func TestSpellingsOfKEDA(t *testing.T) {
+	w := wantFaults(t, with("fallback", "{failureThreshold: 4, replicas: 6}", "formula", "{formula: orders, target: 5, activationTarget: 2}"))
+	wantEqual(t, "fallback", w.Fallback, &annotations.Fallback{After: 4, Replicas: 6, Behavior: "currentReplicasIfHigher"})
+	wantEqual(t, "formula", w.Formula, &annotations.Formula{Expression: "orders", Target: 5, Activation: 2, MetricType: "AverageValue"})
 }
 
 func TestMisspeltFamilies(t *testing.T) {

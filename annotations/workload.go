@@ -58,16 +58,16 @@ type Settings struct {
 
 // Fallback is what a trigger asks for once it could not be read several times in a row.
 type Fallback struct {
-	After    int32  `name:"after" default:"3" min:"1" doc:"The number of failed reads in a row, of one trigger, from which on the fallback applies. The count starts anew with the process and with an edit of the trigger."`
+	After    int32  `name:"after" alias:"failureThreshold" default:"3" min:"1" doc:"The number of failed reads in a row, of one trigger, from which on the fallback applies. The count starts anew with the process and with an edit of the trigger."`
 	Replicas int32  `name:"replicas" required:"true" min:"1" doc:"The count to ask for. Never 0: not being able to read is no sign of having nothing to do."`
 	Behavior string `name:"behavior" default:"currentReplicasIfHigher" enum:"currentReplicasIfHigher,static,currentReplicas,currentReplicasIfLower" doc:"currentReplicasIfHigher asks for the present count or replicas, whichever is higher, and so never lowers; static for replicas; currentReplicas for the present count; currentReplicasIfLower for the present count or replicas, whichever is lower."`
 }
 
 // Formula makes one trigger of several.
 type Formula struct {
-	Expression string  `name:"expression" required:"true" doc:"An expression in the language of expr-lang.org over the triggers' names (with _ for -) that gives a number ≥ 0. A trigger that cannot be read is nil: orders ?? 0."`
+	Expression string  `name:"expression" alias:"formula" required:"true" doc:"An expression in the language of expr-lang.org over the triggers' names (with _ for -) that gives a number ≥ 0. A trigger that cannot be read is nil: orders ?? 0."`
 	Target     float64 `name:"target" required:"true" above:"0" doc:"What one replica is meant to carry of the result."`
-	Activation float64 `name:"activation" default:"0" min:"0" doc:"The workload is active while the result is greater than this."`
+	Activation float64 `name:"activation" alias:"activationTarget" default:"0" min:"0" doc:"The workload is active while the result is greater than this."`
 	MetricType string  `name:"metricType" default:"AverageValue" enum:"AverageValue,Value" doc:"As for a trigger."`
 }
 

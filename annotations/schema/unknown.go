@@ -26,8 +26,15 @@ func (u Unknowns) Problem(path string, bare bool, more ...string) Problem {
 	if bare && !inside && Nearest(path, known) == "" {
 		return Problem{Text: "a word without a value is no parameter; does a text with a comma lack its quotes?"}
 	}
-	return Problem{Text: Unknown("parameter", path, known)}
+	text := Unknown("parameter", path, known)
+	if len(known) <= fewNames && Nearest(path, known) == "" {
+		text += "; want one of " + strings.Join(known, ", ")
+	}
+	return Problem{Text: text}
 }
+
+// fewNames is how many names are listed where none is near.
+const fewNames = 8
 
 // cut drops what follows the first part of path that is no mapping of parameters; inside says whether anything was dropped.
 func (u Unknowns) cut(path string, more []string) (head string, inside bool) {

@@ -39,7 +39,10 @@ const (
 
 // Parse reads one YAML mapping (block or flow; JSON is YAML) of scalars, lists of scalars and nested mappings. The error says what
 // was wanted, in words for the person who wrote the text, and never quotes it, since it may hold a secret.
-func Parse(text string) (Values, error) {
+func Parse(text string) (Values, error) { return ParseAs("{type: …, target: …}", text) }
+
+// ParseAs is Parse for a mapping of which a person would rather see another example.
+func ParseAs(example, text string) (Values, error) {
 	if len(text) > maxBytes {
 		return nil, fmt.Errorf("got %d bytes, want at most %d; a large value can be kept in a Secret or ConfigMap and given by reference", len(text), maxBytes)
 	}
@@ -47,16 +50,16 @@ func Parse(text string) (Values, error) {
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
 		if err == io.EOF {
-			return nil, errors.New("empty; want a YAML mapping such as {type: …, target: …}")
+			return nil, fmt.Errorf("empty; want a YAML mapping such as %s", example)
 		}
-		return nil, fmt.Errorf("not YAML (%s); want a mapping such as {type: …, target: …}", yamlProblem(err))
+		return nil, fmt.Errorf("not YAML (%s); want a mapping such as %s", yamlProblem(err), example)
 	}
 	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
 		return nil, errors.New("more than one YAML document, or text after the mapping; want one mapping")
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("got %s, want a YAML mapping such as {type: …, target: …}", kindName(root))
+		return nil, fmt.Errorf("got %s, want a YAML mapping such as %s", kindName(root), example)
 	}
 	p := parser{values: Values{}, mappings: map[string]bool{}}
 	if err := p.mapping("", root); err != nil {

@@ -25,11 +25,11 @@ const annotationsIntro = "# Annotations\n\n" +
 // mappingIntros go before the tables of annotations that hold a mapping.
 func mappingIntros() map[string]string {
 	return map[string]string{
-		"autoscale.io/fallback": "What a trigger asks for once it could not be read several times in a row. It is that trigger's vote; the highest vote wins as ever.\n\n" +
+		"autoscale.io/fallback": "What a trigger asks for once it could not be read several times in a row. It is that trigger's vote; the highest vote wins as ever. KEDA's `failureThreshold` is read as `after`.\n\n" +
 			"```yaml\nautoscale.io/fallback: \"{after: 3, replicas: 6}\"\n```\n",
-		"autoscale.io/formula": "One number made of all event triggers, which then has a target in place of theirs. cpu and memory stay by themselves.\n\n" +
+		"autoscale.io/formula": "One number made of all event triggers, which then has a target in place of theirs. KEDA's `formula` and `activationTarget` are read as `expression` and `activation`.\n\n" +
 			"```yaml\nautoscale.io/formula: \"{expression: 'orders + 2 * (payments ?? 0)', target: 10}\"\n```\n\n" +
-			"A trigger that cannot be read is `nil`. An expression that needs it then gives no number, and the result is UNKNOWN; one that has something in its place, as `?? 0`, goes on, " +
+			"The quotes are needed, since YAML gives `?` a meaning. A trigger that cannot be read is `nil`. An expression that needs it then gives no number, and the result is UNKNOWN; one that has something in its place, as `?? 0`, goes on, " +
 			"but is no proof that there is no work: the last step to zero waits until every trigger can be read.\n",
 		"autoscale.io/schedule.<name>": "Other bounds inside a window of time.\n\n" +
 			"```yaml\nautoscale.io/schedule.office: \"{start: 0 8 * * 1-5, end: 0 20 * * 1-5, timezone: Europe/Berlin, min: 5, max: 20}\"\n```\n\n" +
