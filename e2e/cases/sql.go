@@ -26,6 +26,7 @@ func sqlCases() []Case {
 		{ID: "PG-11", Symptom: "a database that accepts and says nothing stops all scaling, or a frozen one looks idle", Holds: "the read ends in time and the count holds", Run: silentDatabase},
 		{ID: "SP-02", Symptom: "one bad source holds up the reads of everybody", Holds: "twenty silent ones make nobody late", Run: silentBesideHealthy},
 		{ID: "AU-01", Symptom: "a rotated password is not noticed until a restart", Holds: "the new one is used at once and nothing falls meanwhile", Run: rotatedSecret},
+		{ID: "PG-notify", Symptom: "a workload at zero waits for the next poll although the database knows that work has come", Holds: "a NOTIFY wakes it at once", Run: notified},
 		{ID: "PG-airflow", Symptom: "tasks wait in the database of a scheduler while its workers stay at zero", Holds: "rows of task_instance in Postgres drive the workers", Run: airflowOnPostgres},
 		{ID: "MY-airflow", Symptom: "the same with the database on MySQL", Holds: "rows of task_instance in MySQL drive the workers", Run: airflowOnMySQL},
 	}
@@ -189,6 +190,27 @@ func rotatedSecret(t *testing.T, w *World) {
 	w.secret("late", "another-horse-1")
 	w.AwaitReplicas("late", 6, soon)
 	w.WantCounts("late", 2, 6)
+}
+
+// notified has a query that is read once an hour, and a channel.
+func notified(_ *testing.T, w *World) {
+	server := w.postgres(1)
+	w.exec(server.DB(), "delete from jobs")
+	w.secret("db", reads)
+	trigger := strings.Replace(w.sqlTrigger(server.Addr(), countJobs), "interval: 1s", "interval: 1h, listen: jobs", 1)
+	w.Create("worker", 0, quick(Settings{"trigger.jobs": trigger}))
+	w.awaitKnown("worker", "jobs", "1")
+	w.await("the autoscaler listens", soon, func(ctx context.Context) error {
+		var n int
+		err := server.DB().QueryRowContext(ctx, "select count(*) from pg_stat_activity where usename = 'reader' and query ilike 'listen%'").Scan(&n)
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%d connections listen", n)
+		}
+		return err
+	})
+	w.exec(server.DB(), "insert into jobs select generate_series(1, 4)", "notify jobs")
+	w.AwaitReplicas("worker", 4, 5*time.Second)
+	w.WantCounts("worker", 0, 4)
 }
 
 // bothValid has a Redis that takes the old and the new password until the old one is removed, which the trigger must not notice.
