@@ -1,7 +1,6 @@
 package logins
 
 import (
-	"context"
 	"crypto/tls"
 	"database/sql"
 	"fmt"
@@ -16,9 +15,9 @@ import (
 	"github.com/dolthub/go-mysql-server/sql/mysql_db"
 	driver "github.com/go-sql-driver/mysql"
 
-	"autoscale.io/annotations"
 	"autoscale.io/scalers"
-	"autoscale.io/scalers/builtin"
+	"autoscale.io/scalers/mysql"
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -77,37 +76,6 @@ func sha2Server(t *testing.T, pem servers.PEM) string {
 	return listener.Addr().String()
 }
 
-// open opens a trigger as the product does.
-func open(t *testing.T, trigger string) *scalers.Source {
-	t.Helper()
-	registry, err := builtin.Registry(scalers.Env{Dial: (&net.Dialer{}).DialContext})
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoded := annotations.Decode(map[string]string{"autoscale.io/max-replicas": "9", "autoscale.io/trigger.jobs": trigger}, registry)
-	if len(decoded.Faults) > 0 {
-		t.Fatal(decoded.Faults)
-	}
-	source, err := registry.OpenResolved(scalers.Host{Namespace: "shop", MaxReplicas: 9}, decoded.Workload.Triggers[0], nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := source.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return source
-}
-
-func read(t *testing.T, source *scalers.Source) (float64, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	reading, err := source.Read(ctx)
-	return reading.Value, err
-}
-
 // TestMySQLCachingSHA2 logs in for the first time, which sends the password under TLS, and again, when the server remembers it. Without TLS the password is not sent.
 func TestMySQLCachingSHA2(t *testing.T) {
 	pem, err := servers.NewPEM(time.Time{})
@@ -123,17 +91,12 @@ func TestMySQLCachingSHA2(t *testing.T) {
 		return fmt.Sprintf("{type: mysql, host: %s, port: %s, username: reader, password: %s, database: app, query: select count(*) from jobs, target: 1%s}", host, port, secret, more)
 	}
 	secured := fmt.Sprintf(", tls: {ca: %q}", pem.CA)
-	for _, time := range []string{"first", "second"} {
-		if value, err := read(t, open(t, trigger(password, secured))); err != nil || value != 3 {
-			t.Errorf("the %s login: got %v, %v, want 3", time, value, err)
-		}
+	open := func(trigger string) *scalers.Source {
+		return scalertest.NewBench(t, mysql.Definition).Open(t, trigger, nil)
 	}
-	for _, c := range []struct{ name, trigger, want string }{
-		{"a wrong password", trigger("wrong", secured), "the server refused user reader or the password: Error 1045 (28000): Access denied for user 'reader'"},
-		{"no TLS", trigger(password, ""), "the server refused: Error 2012 (HY000): No authentication methods available for authentication."},
-	} {
-		if _, err := read(t, open(t, c.trigger)); err == nil || err.Error() != c.want {
-			t.Errorf("%s: got error %v, want %s", c.name, err, c.want)
-		}
+	for range 2 {
+		scalertest.WantValue(t, open(trigger(password, secured)), 3)
 	}
+	scalertest.WantError(t, open(trigger("wrong", secured)), "the server refused user reader or the password: Error 1045 (28000): Access denied for user 'reader'")
+	scalertest.WantError(t, open(trigger(password, "")), "the server refused: Error 2012 (HY000): No authentication methods available for authentication.")
 }

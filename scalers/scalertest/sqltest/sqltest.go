@@ -238,7 +238,7 @@ func set(t *testing.T, proxy *servers.Proxy, mode servers.Mode) {
 	}
 }
 
-// EndsOnTheServer: the server ends a query of a minute by itself when the time of the read is over, so that a client that is gone leaves no work behind. running
+// EndsOnTheServer has the server end a query of a minute by itself when the time of the read is over, so that a client that is gone leaves no work behind. running
 // is a query for how many of it still run.
 func (k Kit) EndsOnTheServer(t *testing.T, server Server, minute, running, cancelled string) {
 	t.Helper()
