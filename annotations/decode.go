@@ -37,9 +37,10 @@ type Result struct {
 // Decode reads all annotations under the prefix. It is strict: an unknown key or parameter is a fault. Faults come all at once, in order, and
 // never quote a secret.
 func Decode(annotations map[string]string, types Types) Result {
-	d := decoder{types: types}
+	d := decoder{types: types, resources: map[string]bool{}}
 	settings := schema.Values{}
 	var triggers, guards, schedules []string
+	var short []string // keys of triggers that consist of a target
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name := strings.TrimPrefix(key, Prefix)
 		switch {
@@ -50,6 +51,8 @@ func Decode(annotations map[string]string, types Types) Result {
 			guards = append(guards, key)
 		case strings.HasPrefix(name, schedulePrefix):
 			schedules = append(schedules, key)
+		case ResourceOf(name) != "":
+			short = append(short, key)
 		case name == fallbackKey:
 			d.result.Workload.Fallback = decodeMapping[Fallback](&d, fallbackSchema, key, annotations[key])
 		case name == formulaKey:
@@ -65,13 +68,19 @@ func Decode(annotations map[string]string, types Types) Result {
 	for _, key := range triggers {
 		d.trigger(key, annotations[key])
 	}
+	for _, key := range short {
+		d.shorthand(key, annotations[key])
+	}
+	slices.SortStableFunc(d.result.Workload.Triggers, func(a, b Trigger) int { return strings.Compare(a.Name, b.Name) })
 	for _, key := range guards {
 		d.guard(key, annotations[key])
 	}
 	for _, key := range schedules {
 		d.schedule(key, annotations[key])
 	}
-	if len(triggers) == 0 {
+	d.namesOnce(triggers, short)
+	d.zeroNeedsEvents(slices.Concat(triggers, short))
+	if len(triggers)+len(short) == 0 {
 		d.fault(Prefix+"trigger.<name>", schema.Problem{Text: "missing; want at least one trigger"})
 	}
 	d.formula(triggers)
@@ -84,6 +93,8 @@ type decoder struct {
 	result Result
 	// combined says that a formula is set, so that triggers need no target of their own.
 	combined bool
+	// resources holds the keys of cpu and memory triggers.
+	resources map[string]bool
 	// badBounds says that min-replicas or max-replicas is not known, so that nothing can be compared with them.
 	badBounds bool
 }
@@ -109,7 +120,7 @@ func known(name string) bool {
 // keys would look alike.
 func unknownKey(name string) schema.Problem {
 	text := "unknown annotation " + schema.Plain(Prefix+name)
-	if near := schema.Nearest(name, append(settingsSchema.Names(), fallbackKey, formulaKey)); near != "" {
+	if near := schema.Nearest(name, slices.Concat(settingsSchema.Names(), []string{fallbackKey, formulaKey}, shorthands())); near != "" {
 		return schema.Problem{Text: text + "; did you mean " + Prefix + near + "?"}
 	}
 	kind, label, found := strings.Cut(name, ".")

@@ -18,7 +18,8 @@ func (d *decoder) trigger(key, text string) {
 		return
 	}
 	named := typ.rename(direct, refs)
-	if d.combined && named.spelling["target"] == "" {
+	d.resources[key] = typ.Resource != ""
+	if d.combined && typ.Resource == "" && named.spelling["target"] == "" {
 		named.values["target"] = schema.Value{Text: "1"} // only the formula's counts
 	}
 	trigger := d.decodeSource(key, typ, named, d.result.Workload.Settings)
@@ -34,6 +35,10 @@ func (d *decoder) guard(key, text string) {
 	name := d.name(key, guardPrefix)
 	typ, direct, refs, ok := d.source(key, text)
 	if !ok {
+		return
+	}
+	if typ.Resource != "" {
+		d.fault(key, schema.Problem{Param: "type", Text: fmt.Sprintf("got %q, want a source outside of the workload's own pods", direct["type"].Text)})
 		return
 	}
 	typ.Aliases = maps.Clone(typ.Aliases)
@@ -191,7 +196,7 @@ func (t TriggerType) Decode(common *Common, values schema.Values, refs schema.Re
 	var problems []schema.Problem
 	for path, value := range values {
 		switch {
-		case isCommon(path):
+		case t.isCommon(path):
 			host[path] = value
 		case t.has(path):
 			own[path] = value
@@ -201,7 +206,7 @@ func (t TriggerType) Decode(common *Common, values schema.Values, refs schema.Re
 	}
 	for path, ref := range refs {
 		switch {
-		case isCommon(path):
+		case t.isCommon(path):
 			hostRefs[path] = ref
 		case t.has(path):
 			ownRefs[path] = ref
@@ -210,14 +215,14 @@ func (t TriggerType) Decode(common *Common, values schema.Values, refs schema.Re
 		}
 	}
 	params := t.Params.New()
-	problems = append(problems, commonSchema.Decode(host, hostRefs, common)...)
+	problems = append(problems, t.decodeCommon(common, host, hostRefs)...)
 	problems = append(problems, t.Params.Decode(own, ownRefs, params)...)
 	slices.SortFunc(problems, func(a, b schema.Problem) int { return strings.Compare(a.String(), b.String()) })
 	return params, problems
 }
 
-func isCommon(path string) bool {
-	_, ok := commonSchema.Field(path)
+func (t TriggerType) isCommon(path string) bool {
+	_, ok := t.common().Field(path)
 	return ok
 }
 
@@ -235,5 +240,5 @@ func (t TriggerType) unknown(path string, bare bool) schema.Problem {
 			break
 		}
 	}
-	return schema.Unknowns{commonSchema, t.Params}.Problem(path, bare, aliases...)
+	return schema.Unknowns{t.common(), t.Params}.Problem(path, bare, aliases...)
 }

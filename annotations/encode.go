@@ -22,7 +22,8 @@ func New(minReplicas, maxReplicas int32, triggers ...Trigger) Workload {
 
 // NewTrigger returns a trigger of a type with its target and the defaults of the other common parameters. params holds the parameters of the
 // type and any common ones by the names of the documentation, nested ones with dots (tls.serverName); pFromEnv names a variable for p.
-// Nothing is checked here; [Decode] lists what is wrong.
+// Nothing is checked here; [Decode] lists what is wrong. The target of cpu and memory is cores or bytes a pod, or with the metricType Utilization a
+// percentage of what the pods request.
 func NewTrigger(name, typ string, target float64, params map[string]string) Trigger {
 	values := schema.Values{}
 	for param, text := range params {
@@ -32,12 +33,15 @@ func NewTrigger(name, typ string, target float64, params map[string]string) Trig
 	t := Trigger{Name: name, Given: direct, Refs: refs}
 	host := schema.Values{}
 	for path, value := range direct {
-		if isCommon(path) {
+		if _, common := commonSchema.Field(path); common {
 			host[path] = value
 		}
 	}
 	// A common parameter that does not decode stays in Given and is a fault when the annotation is read.
 	_ = commonSchema.Decode(host, nil, &t.Common)
+	if ResourceOf(typ) != "" && host["metricType"].Text == Utilization {
+		t.MetricType = Utilization
+	}
 	t.Type, t.Target = typ, target
 	return t
 }
@@ -135,5 +139,6 @@ func (t Trigger) parameters() schema.Values {
 			values[path] = value
 		}
 	}
+	t.withTarget(values)
 	return values
 }

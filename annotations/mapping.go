@@ -119,10 +119,16 @@ func (d *decoder) formula(triggers []string) {
 	variables := make([]string, 0, len(triggers))
 	for _, key := range triggers {
 		name := strings.TrimPrefix(key, Prefix+triggerPrefix)
-		names, variables = append(names, name), append(variables, formula.Variable(name))
+		if !d.resources[key] {
+			names, variables = append(names, name), append(variables, formula.Variable(name))
+		}
 		if name == FormulaName {
 			d.fault(key, schema.Problem{Text: "this name is that of the formula's result; want another one"})
 		}
+	}
+	if len(names) == 0 && len(d.resources) > 0 {
+		d.fault(Prefix+formulaKey, schema.Problem{Text: "there is no event trigger to combine; cpu and memory stay by themselves"})
+		return
 	}
 	if _, err := formula.Compile(f.Expression, names); err != nil {
 		d.fault(Prefix+formulaKey, schema.Problem{Param: "expression", Text: fmt.Sprintf("got %q, want an expression over %s that gives a number (%v)",

@@ -3,6 +3,8 @@ package annotations
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"autoscale.io/annotations/schema"
 )
 
@@ -24,6 +26,9 @@ type TriggerType struct {
 	Params *schema.Schema
 	// Aliases are other spellings of a parameter, the common ones included, that may also imply others.
 	Aliases map[string]Alias
+	// Resource is what of the workload's own pods the type measures; empty for an event source. Such a trigger neither wakes a workload nor holds it
+	// above zero, and its target is a percentage or a quantity. The type has the name of the resource.
+	Resource corev1.ResourceName
 	// Interval is the default of `interval` when it is slower than the workload's polling-interval; 0 for none.
 	Interval time.Duration
 	// Check looks at the parameters as a whole, once each is right by itself. It may be nil. A parameter that is given by

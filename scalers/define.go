@@ -45,6 +45,9 @@ func NewRegistry(definitions ...Definition) (*Registry, error) {
 		if d.Name == "" || d.open == nil {
 			return nil, fmt.Errorf("scaler %q: want a name and a definition made by Define", d.Name)
 		}
+		if want := annotations.ResourceOf(d.Name); d.Resource != want {
+			return nil, fmt.Errorf("scaler %s: measures the resource %q, and its name says %q; want the same", d.Name, d.Resource, want)
+		}
 		if err := r.add(d.Name, d.TriggerType); err != nil {
 			return nil, err
 		}

@@ -4,4 +4,6 @@ package scalers
 type Env struct {
 	// Dial opens every connection of every scaler.
 	Dial DialContext
+	// Usage measures the pods of workloads.
+	Usage Usage
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
 )
@@ -17,6 +19,11 @@ type Reading struct {
 	// Note is a sentence for people about how the value came about, such as "the stream does not exist"; usually empty. It holds no secret and stays the same
 	// while its cause does.
 	Note string
+	// Pods is what the workload's own pods use and request, in sums; only cpu and memory fill it in. Value is then what they come to.
+	Pods Pods
+	// Unmeasured says that there is nothing to measure yet, such as no pod that has run for long enough. Value means nothing then: the trigger
+	// is UNKNOWN, but nothing has failed. Note says why.
+	Unmeasured bool
 }
 
 // Scaler reads one source. It may also implement io.Closer, which is called once when the trigger is edited or goes.
@@ -34,6 +41,9 @@ type Host struct {
 	Trigger annotations.Common
 	// MaxReplicas is the ceiling; counting beyond what it can need is wasted.
 	MaxReplicas int32
+	// Name and UID are the workload's. A workload that is made anew under its name has another UID.
+	Name string
+	UID  types.UID
 }
 
 // DialContext opens a connection. It is the only way for a scaler to reach the network.

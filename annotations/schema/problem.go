@@ -65,6 +65,9 @@ func Plain(name string) string {
 // maxQuoted keeps a fault readable when a whole document was pasted as a value.
 const maxQuoted = 60
 
+// Short cuts a text that a message is to quote.
+func Short(text string) string { return shorten(text) }
+
 func shorten(text string) string {
 	if len(text) <= maxQuoted {
 		return text

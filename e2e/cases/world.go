@@ -45,7 +45,7 @@ func runWorld(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	c, err := cluster.Start(ctx, cluster.Options{Binaries: binaries})
+	c, err := cluster.Start(ctx, cluster.Options{Binaries: binaries, MetricsServer: true, MetricResolution: 10 * time.Second})
 	if err != nil {
 		return 1, err
 	}

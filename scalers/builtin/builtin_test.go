@@ -16,7 +16,7 @@ func TestRegistryDecodesWithoutAnEnvironment(t *testing.T) {
 			t.Errorf("%s is listed and not found", name)
 		}
 	}
-	for _, name := range []string{"redis-streams", "redis-cluster-streams", "redis-sentinel-streams", "postgres", "postgresql", "mysql"} {
+	for _, name := range []string{"redis-streams", "redis-cluster-streams", "redis-sentinel-streams", "postgres", "postgresql", "mysql", "cpu", "memory"} {
 		if _, ok := registry.TriggerType(name); !ok {
 			t.Errorf("%s is missing", name)
 		}

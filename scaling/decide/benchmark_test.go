@@ -8,6 +8,7 @@ import (
 // steady is a workload with three triggers and every rule in use.
 func steady() Input {
 	in := workload(9, event("orders", 85), event("payments", 20), cpu(40))
+	in.Triggers[2].Reading.Pods = Pods{Measured: 7, Usage: 2000, Requests: 7000, Missing: 1, MissingRequests: 1000, Unready: 1, UnreadyRequests: 1000}
 	in.Bounds.Min = 0
 	in.Behavior = DefaultBehavior()
 	in.Behavior.EventRamp = true

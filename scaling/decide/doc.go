@@ -21,6 +21,8 @@
 //     policies of Behavior.ScaleUp then apply to cpu and memory only.
 //   - A count above the maximum is lowered by the scale-down policies, where the HPA lowers it at once. A count below the floor
 //     is raised at once as in the HPA, but may go further up in the same Step. The recommendation is remembered in both cases.
+//   - Pods that have finished count for nothing in cpu and memory, as deleted and failed ones do; the HPA takes them for pods without a
+//     measurement.
 //   - The count does not fall while a rollout is in progress, nor rise while a guard is at its limit; a fallback votes for a trigger
 //     that cannot be read. The HPA has none of these.
 //   - A target finer than a thousandth is not rounded up to a thousandth.
@@ -28,5 +30,5 @@
 //     again, with the present count. The HPA would act on the first reading.
 //   - Recommendations are remembered for an hour and changes for half an hour, the longest window and period there are. The
 //     HPA may forget those that only the other direction, or a later edit, asks for.
-//   - Sums saturate where the HPA's would wrap.
+//   - Sums saturate where the HPA's would wrap. What pods without a measurement are taken to use is rounded once, for all of them together.
 package decide

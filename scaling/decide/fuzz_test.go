@@ -131,6 +131,9 @@ func (w *walk) change() {
 		if !r.Known {
 			r.Failures = failures
 		}
+		if w.in.Triggers[i].Resource && w.oneIn(2) {
+			r.Pods = w.pods()
+		}
 		w.in.Triggers[i].Reading = r
 	}
 	for i := range w.in.Guards {
@@ -139,6 +142,9 @@ func (w *walk) change() {
 	switch w.byte() % 40 {
 	case 1:
 		w.edit()
+		if w.seeded.IsZero() {
+			break // before the first Step there is nothing that the edit could end
+		}
 		w.state = w.state.Edited()
 		w.seeded, w.first = w.now, w.in.Current
 		w.idleFrom, w.worked = time.Time{}, true
@@ -178,6 +184,22 @@ func (w *walk) reading() Reading {
 		return Reading{Known: true, Busy: true}
 	}
 	return Reading{Known: true, Value: float64(w.small(250)), Replicas: w.small(3) * w.small(20)}
+}
+
+// pods are the sums over a few pods, now and then ones that cannot be.
+func (w *walk) pods() Pods {
+	p := Pods{Measured: int(w.small(9)), Missing: int(w.small(3)), Unready: int(w.small(3))}
+	p.Usage, p.Requests = int64(w.small(250))*1000, int64(p.Measured)*int64(1+w.small(100))*1000
+	p.MissingRequests, p.UnreadyRequests = int64(p.Missing)*1000, int64(p.Unready)*1000
+	switch w.byte() {
+	case 0:
+		p.Usage = math.MaxInt64
+	case 1:
+		p.Missing, p.MissingRequests = math.MaxInt, math.MaxInt64
+	case 2:
+		p.Usage = -1
+	}
+	return p
 }
 
 func (w *walk) step() {
@@ -220,6 +242,7 @@ func (w *walk) facts() (pause PauseMode, events, unknown, insane int, idle bool)
 	for _, tr := range w.in.Triggers {
 		v := tr.Reading.Value
 		bad := math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || math.IsNaN(tr.Target) || tr.Target <= 0 || math.IsNaN(tr.Activation)
+		bad = bad || tr.Resource && tr.Reading.Pods.Usage < 0
 		standIn := w.standsIn(tr)
 		if bad && !standIn {
 			insane++

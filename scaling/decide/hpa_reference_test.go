@@ -14,6 +14,8 @@ type reference struct {
 	recommendations []stamped
 	up, down        []stamped
 	failing         bool
+	// crowds are the pods that resource triggers were read from, by the trigger's name.
+	crowds map[string][]pod
 }
 
 type stamped struct {
@@ -81,6 +83,9 @@ func (r *reference) refill(now time.Time, in Input) {
 func (r *reference) proposal(t Trigger, in Input) int32 {
 	value := math.Ceil(math.Round(t.Reading.Value*1e6) / 1e3)
 	target := math.Round(t.Target * 1e3)
+	if t.Resource && t.Reading.Pods.Measured > 0 {
+		return r.crowdProposal(t, in)
+	}
 	var ratio, desired float64
 	if t.MetricType == AverageValue {
 		ratio, desired = value/(target*float64(in.Current)), math.Ceil(value/target)
@@ -179,6 +184,7 @@ func TestStepAgreesWithTheHPA(t *testing.T) {
 		for i := range steps {
 			for j := range in.Triggers {
 				in.Triggers[j].Reading = randomReading(rng)
+				ref.measure(&in.Triggers[j], rng)
 			}
 			if rng.IntN(40) == 0 {
 				in.Behavior = randomBehavior(rng) // an edit, which must not cost the history
@@ -219,7 +225,7 @@ func randomHPA(rng *rand.Rand) Input {
 		in.Triggers = append(in.Triggers, Trigger{
 			Name:       string(rune('a' + len(in.Triggers))),
 			MetricType: MetricType(rng.IntN(3)),
-			Target:     []float64{0.1, 1, 2.5, 10, 70}[rng.IntN(5)],
+			Target:     []float64{0.1, 1, 2.5, 10, 70, 150}[rng.IntN(6)],
 			Resource:   rng.IntN(3) == 0,
 		})
 	}

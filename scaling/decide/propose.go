@@ -19,8 +19,12 @@ func (t *Trigger) usable() bool {
 	return t.Reading.Known &&
 		finite(t.Reading.Value) && t.Reading.Value >= 0 &&
 		finite(t.Target) && t.Target > 0 &&
-		finite(t.Activation)
+		finite(t.Activation) &&
+		(!t.Resource || t.Reading.Pods.usable(t.MetricType))
 }
+
+// byPods says whether t is decided by what pods use.
+func (t *Trigger) byPods() bool { return t.Resource && t.Reading.Pods.Measured > 0 }
 
 // active says whether a usable trigger has work.
 func (t *Trigger) active() bool {
@@ -29,6 +33,10 @@ func (t *Trigger) active() bool {
 
 // propose is the count that a usable trigger asks for while current replicas are wanted.
 func (t *Trigger) propose(current int32, b *Behavior) int32 {
+	if t.byPods() {
+		replicas, _ := t.overPods(current, b)
+		return replicas
+	}
 	if t.withinTolerance(current, b) {
 		return current
 	}
@@ -48,12 +56,15 @@ func (t *Trigger) withinTolerance(current int32, b *Behavior) bool {
 	if current == 0 {
 		return false
 	}
+	if t.byPods() {
+		_, tolerated := t.overPods(current, b)
+		return tolerated
+	}
 	value, target := inUnits(t.Reading.Value, t.Target)
 	if t.MetricType == AverageValue {
 		target *= float64(current)
 	}
-	ratio := value / target
-	return 1-b.ScaleDown.Tolerance <= ratio && ratio <= 1+b.ScaleUp.Tolerance
+	return b.tolerates(value / target)
 }
 
 // vote is the count that f asks for in place of a trigger.

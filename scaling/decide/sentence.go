@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,16 +67,21 @@ func (w *sentence) triggers() {
 		w.trigger(w.d.Winner)
 	}
 	for i := range w.d.Proposals {
-		if i != w.d.Winner && (w.d.Proposals[i].Known || w.d.Proposals[i].Fallback) {
+		if i != w.d.Winner && !w.silent(i) && (w.d.Proposals[i].Known || w.d.Proposals[i].Fallback) {
 			w.trigger(i)
 		}
 	}
 	for i := range w.d.Proposals {
-		if !w.d.Proposals[i].Known && !w.d.Proposals[i].Fallback {
+		if !w.d.Proposals[i].Known && !w.d.Proposals[i].Fallback && !w.silent(i) {
 			w.clause()
 			w.add("trigger ", w.in.Triggers[i].Name, " could not be read")
 		}
 	}
+}
+
+// silent leaves out what cpu and memory say beside an event trigger at zero, where there is nothing to measure and nobody asks them.
+func (w *sentence) silent(i int) bool {
+	return w.d.From == 0 && w.in.Triggers[i].Resource && slices.ContainsFunc(w.in.Triggers, func(t Trigger) bool { return !t.Resource })
 }
 
 // trigger is "trigger orders: 500 at a target of 10 each asks for 50 replicas".
@@ -86,15 +92,11 @@ func (w *sentence) trigger(i int) {
 		w.add("trigger ", t.Name, " could not be read ", count(saturate(int64(t.Reading.Failures))), " times in a row; its fallback asks for ", replicas(p.Replicas))
 		return
 	}
-	unit, each := "", " each"
-	if t.MetricType == Utilization {
-		unit = "%"
-	}
-	if t.MetricType != AverageValue {
-		each = ""
-	}
 	w.clause()
-	w.add("trigger ", t.Name, ": ", number(t.Reading.Value), unit, " at a target of ", number(t.Target), unit, each)
+	w.add("trigger ", t.Name, ": ", t.levels())
+	if p := &t.Reading.Pods; t.byPods() && p.Missing+p.Unready > 0 {
+		w.add(", with ", uncounted(p), ",")
+	}
 	if t.Reading.Doubt {
 		w.add(", a part of which could not be read,")
 	}
@@ -103,7 +105,7 @@ func (w *sentence) trigger(i int) {
 	}
 	switch {
 	case w.d.resting(w.in) && !t.Resource:
-		w.add(" is not above its activation of ", number(t.Activation), unit)
+		w.add(" is not above its activation of ", number(t.Activation))
 	case t.withinTolerance(w.d.From, &w.in.Behavior):
 		w.add(" is within tolerance of ", replicas(p.Replicas))
 	default:
@@ -301,4 +303,54 @@ func number(x float64) string {
 	}
 	s := strconv.FormatFloat(x, 'f', 3, 64)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// levels is "500 at a target of 10 each", "85% at a target of 70%" or "450Mi a pod at a target of 400Mi".
+func (t *Trigger) levels() string {
+	value, target := number(t.Reading.Value), number(t.Target)
+	switch {
+	case t.MetricType == Utilization:
+		return value + "% at a target of " + target + "%"
+	case t.MetricType == Value:
+		return value + " at a target of " + target
+	case t.byPods():
+		return t.quantity(t.Reading.Value) + " a pod at a target of " + t.quantity(t.Target)
+	}
+	return value + " at a target of " + target + " each"
+}
+
+// quantity writes cores or bytes as Kubernetes does, with at most three decimals.
+func (t *Trigger) quantity(x float64) string {
+	const kibi = 1024
+	if !t.Bytes {
+		if isWhole(x) {
+			return number(x)
+		}
+		return number(x*milli) + "m"
+	}
+	units := [...]string{"", "Ki", "Mi", "Gi", "Ti"}
+	i := 0
+	for x >= kibi && i < len(units)-1 {
+		x, i = x/kibi, i+1
+	}
+	return number(x) + units[i]
+}
+
+// uncounted is "1 pod not measured and 2 pods not ready".
+func uncounted(p *Pods) string {
+	var parts []string
+	if p.Missing > 0 {
+		parts = append(parts, pods(p.Missing)+" not measured")
+	}
+	if p.Unready > 0 {
+		parts = append(parts, pods(p.Unready)+" not ready")
+	}
+	return strings.Join(parts, " and ")
+}
+
+func pods(n int) string {
+	if n == 1 {
+		return "1 pod"
+	}
+	return strconv.Itoa(n) + " pods"
 }

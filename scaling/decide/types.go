@@ -31,6 +31,8 @@ type Reading struct {
 	Replicas int32
 	// Failures is the number of reads that have failed in a row; 0 while Known.
 	Failures int
+	// Pods is what a cpu or memory trigger has counted; empty for an event trigger.
+	Pods Pods
 }
 
 // Trigger is one source of demand with its latest reading.
@@ -42,9 +44,11 @@ type Trigger struct {
 	// Activation is the value above which (strictly) the trigger is active. ≥ 0; 0 means any work activates.
 	Activation float64
 	// Resource marks cpu and memory: they neither wake a workload from zero nor hold it above zero, and the default
-	// scale-up ramp applies to them.
+	// scale-up ramp applies to them. Their Value is a percentage (Utilization) or an average over the pods (AverageValue).
 	Resource bool
-	Reading  Reading
+	// Bytes says that Value and Target are bytes and not cores. It changes the sentence about a Resource alone.
+	Bytes   bool
+	Reading Reading
 }
 
 // PauseMode says what a paused workload may still do.

@@ -30,7 +30,9 @@ func (w *workload) replaceFormula(wanted annotations.Workload) (changed bool) {
 	}
 	names := make([]string, 0, len(wanted.Triggers))
 	for _, t := range wanted.Triggers {
-		names = append(names, t.Name)
+		if annotations.ResourceOf(t.Type) == "" {
+			names = append(names, t.Name)
+		}
 	}
 	next := &combination{spec: *wanted.Formula}
 	next.formula, next.err = formula.Compile(wanted.Formula.Expression, names)
@@ -68,7 +70,7 @@ func (w *workload) evaluate() {
 	reading := decide.Reading{Failures: f.reading.Failures}
 	for _, t := range w.triggers {
 		switch {
-		case t.guard:
+		case t.guard, t.isResource():
 		case !t.read || t.err != nil:
 			reading.Doubt = true
 		default:

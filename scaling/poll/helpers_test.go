@@ -139,6 +139,8 @@ type world struct {
 	// containers are those whose environment was asked for.
 	mu         sync.Mutex
 	containers []string
+	// host is what the latest source was opened for.
+	host scalers.Host
 }
 
 // run runs test on a fake clock, in a world with the sources orders and mails, and ends the world after it.
@@ -147,7 +149,10 @@ func run(t *testing.T, test func(*world)) {
 		w := &world{t: t, board: board.New(func(board.Key) {}), refs: &references{texts: map[string]string{}}}
 		w.sources = map[string]*source{"orders": {}, "mails": {}}
 		var err error
-		w.registry, err = scalers.NewRegistry(scalers.Define(scalers.Definition{TriggerType: annotations.TriggerType{Name: "fake"}}, w.open))
+		w.registry, err = scalers.NewRegistry(
+			scalers.Define(scalers.Definition{TriggerType: annotations.TriggerType{Name: "fake"}}, w.open),
+			scalers.Define(scalers.Definition{TriggerType: annotations.TriggerType{Name: "cpu", Resource: "cpu"}}, w.open),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,6 +163,9 @@ func run(t *testing.T, test func(*world)) {
 }
 
 func (w *world) open(host scalers.Host, p *fakeParams) (scalers.Scaler, error) {
+	w.mu.Lock()
+	w.host = host
+	w.mu.Unlock()
 	s := w.sources[p.Queue]
 	s.mu.Lock()
 	opening := s.open

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schedule"
@@ -122,9 +123,13 @@ func override(rules *decide.Rules, given *autoscalingv2.HPAScalingRules) {
 }
 
 func newTrigger(name string, c annotations.Common) decide.Trigger {
-	t := decide.Trigger{Name: name, Target: c.Target, Activation: c.Activation}
-	if c.MetricType == "Value" {
+	resource := annotations.ResourceOf(c.Type)
+	t := decide.Trigger{Name: name, Target: c.Target, Activation: c.Activation, Resource: resource != "", Bytes: resource == corev1.ResourceMemory}
+	switch c.MetricType {
+	case "Value":
 		t.MetricType = decide.Value
+	case annotations.Utilization:
+		t.MetricType = decide.Utilization
 	}
 	return t
 }

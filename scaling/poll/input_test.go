@@ -135,6 +135,14 @@ func TestNewTrigger(t *testing.T) {
 	if want := (decide.Trigger{Name: "orders", Target: 10, Activation: 3}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	got = newTrigger("cpu", annotations.Common{Type: "cpu", Target: 70, MetricType: "Utilization"})
+	if want := (decide.Trigger{Name: "cpu", MetricType: decide.Utilization, Target: 70, Resource: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	got = newTrigger("m", annotations.Common{Type: "memory", Target: 1 << 30, MetricType: "AverageValue"})
+	if want := (decide.Trigger{Name: "m", Target: 1 << 30, Resource: true, Bytes: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 	got = newTrigger("load", annotations.Common{Target: 0.5, MetricType: "Value"})
 	if want := (decide.Trigger{Name: "load", Target: 0.5, MetricType: decide.Value}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)

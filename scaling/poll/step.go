@@ -75,7 +75,7 @@ func (w *workload) gather(now time.Time) bool {
 			return false
 		case t.guard:
 			w.in.Guards = append(w.in.Guards, decide.Guard{Name: t.spec.Name, Limit: t.common.Target, Reading: t.decideReading()})
-		case w.formula == nil:
+		case w.formula == nil || t.isResource():
 			d := newTrigger(t.spec.Name, t.common)
 			d.Reading = t.decideReading()
 			w.in.Triggers = append(w.in.Triggers, d)
@@ -94,7 +94,17 @@ func (w *workload) gather(now time.Time) bool {
 }
 
 func (t *trigger) decideReading() decide.Reading {
-	return decide.Reading{Known: t.err == nil, Value: t.reading.Value, Busy: t.reading.Busy, Replicas: t.replicas, Failures: t.failures}
+	return decide.Reading{
+		Known: t.err == nil && !t.reading.Unmeasured, Value: t.reading.Value, Busy: t.reading.Busy, Replicas: t.replicas, Failures: t.failures, Pods: decide.Pods(t.reading.Pods),
+	}
+}
+
+// isResource says whether t measures the workload's own pods.
+func (t *trigger) isResource() bool { return annotations.ResourceOf(t.spec.Type) != "" }
+
+// silent says that t has nothing to report: there is no pod to measure, or none that has run for long enough, which is no fault of anything.
+func (t *trigger) silent(replicas int32) bool {
+	return t.isResource() && (replicas == 0 || t.err == nil && t.reading.Unmeasured)
 }
 
 func (w *workload) entry(d decide.Decision) *board.Entry {
@@ -106,6 +116,9 @@ func (w *workload) entry(d decide.Decision) *board.Entry {
 		Triggers: make([]board.Trigger, 0, len(w.triggers)+1),
 	}
 	for _, t := range w.triggers {
+		if t.silent(d.From) {
+			continue
+		}
 		e.Triggers = append(e.Triggers, board.Trigger{
 			Name: t.spec.Name, Type: t.spec.Type, Guard: t.guard, Target: t.common.Target,
 			Known: t.err == nil, Value: t.reading.Value, Note: t.reading.Note, Since: t.since, Error: errorText(t.err),

@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/scale"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
+	metricsclient "k8s.io/metrics/pkg/client/clientset/versioned/typed/metrics/v1beta1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -64,13 +65,17 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("set up the process: %w", err)
 	}
-	registry, err := builtin.Registry(scalers.Env{Dial: (&net.Dialer{}).DialContext})
-	if err != nil {
-		return fmt.Errorf("set up the scalers: %w", err)
-	}
 	clients, err := newClients(config, mgr)
 	if err != nil {
 		return err
+	}
+	usage, err := addUsage(mgr, clients, o.MetricResolution)
+	if err != nil {
+		return err
+	}
+	registry, err := builtin.Registry(scalers.Env{Dial: (&net.Dialer{}).DialContext, Usage: usage})
+	if err != nil {
+		return fmt.Errorf("set up the scalers: %w", err)
 	}
 	kinds, err := parseKinds(o.Kinds, mgr.GetRESTMapper())
 	if err != nil {
@@ -126,6 +131,7 @@ func (o *Options) managerOptions(log logr.Logger) manager.Options {
 type clients struct {
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface
+	metrics metricsclient.PodMetricsesGetter
 	target  *target.Client
 }
 
@@ -142,13 +148,34 @@ func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {
 	if err != nil {
 		return clients{}, fmt.Errorf("set up the clients: %w", err)
 	}
+	metricsClient, err := metricsclient.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return clients{}, fmt.Errorf("set up the clients: %w", err)
+	}
 	scaleConfig := rest.CopyConfig(config)
 	scaleConfig.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
 	scales, err := scale.NewForConfig(scaleConfig, mgr.GetRESTMapper(), dynamic.LegacyAPIPathResolverFunc, scaleKinds(kube.Discovery()))
 	if err != nil {
 		return clients{}, fmt.Errorf("set up the clients: %w", err)
 	}
-	return clients{kube: kube, dynamic: dynamicClient, target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1()}}, nil
+	return clients{
+		kube: kube, dynamic: dynamicClient, metrics: metricsClient,
+		target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1()},
+	}, nil
+}
+
+// addUsage prepares the watch of pods that cpu and memory need; it begins when the first workload asks.
+func addUsage(mgr manager.Manager, c clients, resolution time.Duration) (*target.Usage, error) {
+	usage, err := target.NewUsage(target.UsageOptions{
+		Kube: c.kube, Metadata: c.target.Metadata, Metrics: c.metrics, Log: mgr.GetLogger().WithName("usage"), Resolution: resolution,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(everyReplica(usage.Run)); err != nil {
+		return nil, fmt.Errorf("set up the watch of pods: %w", err)
+	}
+	return usage, nil
 }
 
 func scaleKinds(client discovery.DiscoveryInterface) scale.ScaleKindResolver {

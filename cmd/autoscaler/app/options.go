@@ -19,6 +19,8 @@ type Options struct {
 	Kinds         []string
 	SweepInterval time.Duration
 	Lease         controller.LeaseTimes
+	// MetricResolution is how often pod metrics are read at most.
+	MetricResolution time.Duration
 
 	Webhook     bool
 	WebhookHost string
@@ -38,7 +40,10 @@ func DefaultOptions() Options {
 		Kinds:         []string{"deployments.apps", "statefulsets.apps"},
 		SweepInterval: 3 * time.Minute,
 		Lease:         controller.DefaultLease(),
-		Webhook:       true, WebhookPort: 9443, Certs: "self-signed", CertDir: "/tmp/autoscaler-certs",
+
+		MetricResolution: 15 * time.Second,
+
+		Webhook: true, WebhookPort: 9443, Certs: "self-signed", CertDir: "/tmp/autoscaler-certs",
 		MetricsBindAddress: ":8080", HealthProbeBindAddress: ":8081",
 		LogLevel: "info",
 	}
@@ -54,6 +59,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Lease.Duration, "lease-duration", o.Lease.Duration, "how long the workloads of a replica that died wait for another")
 	flags.DurationVar(&o.Lease.RenewDeadline, "lease-renew-deadline", o.Lease.RenewDeadline, "when a replica that cannot renew its leases stops writing")
 	flags.DurationVar(&o.Lease.RetryPeriod, "lease-retry-period", o.Lease.RetryPeriod, "time between two renewals of a lease")
+	flags.DurationVar(&o.MetricResolution, "metric-resolution", o.MetricResolution, "how often metrics-server measures (its flag of the same name); the cpu and memory of pods are read no oftener")
 	flags.BoolVar(&o.Webhook, "webhook", o.Webhook, "serve the mutating webhook; without it the loop alone adopts workloads, by the sweep")
 	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address that the webhook listens on; all when empty")
 	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "port that the webhook listens on")
@@ -75,6 +81,9 @@ func (o *Options) logLevel() (slog.Level, error) {
 func (o *Options) validate() error {
 	if o.Namespace == "" {
 		return fmt.Errorf("--namespace: missing; want the namespace that the autoscaler runs in (or $POD_NAMESPACE)")
+	}
+	if o.MetricResolution <= 0 {
+		return fmt.Errorf("--metric-resolution: got %s, want more than 0s, such as 15s", o.MetricResolution)
 	}
 	if len(o.Kinds) == 0 {
 		return fmt.Errorf("--kinds: empty; want at least one, such as deployments.apps")

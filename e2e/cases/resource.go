@@ -1,0 +1,301 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+func resourceCases() []Case {
+	return []Case{
+		{ID: "CM-02", Symptom: "pods of another workload with the same labels are averaged in", Holds: "only pods whose owners lead to the workload count", Run: foreignPods},
+		{ID: "CM-03", Symptom: "an injected sidecar without a request makes utilization undefined, and scaling stops in silence", Holds: "the container is named, other triggers go on raising, and one container can be chosen", Run: injectedSidecar},
+		{ID: "CM-06", Symptom: "some pods have no measurement, and that blocks scaling or scales wrongly", Holds: "they count against the direction, and the decision says how many", Run: missingSamples},
+		{ID: "CM-07", Symptom: "pods that never start keep an idle fleet from shrinking", Holds: "pending pods are left out on the way down", Run: pendingPods},
+		{ID: "CM-09", Symptom: "cpu and zero: a workload sleeps for ever, or never", Holds: "zero with cpu alone is refused; beside a queue it goes to zero and back", Run: cpuAndZero},
+		{ID: "CM-10", Symptom: "during a rollout usage is compared with the requests of the wrong generation, and everything goes to max", Holds: "the sum of usage over the sum of requests of the same pods", Run: twoGenerations},
+		{ID: "CM-11", Symptom: "metrics-server is away and autoscaling stops, or misbehaves on its return", Holds: "the count holds, a queue still raises it, and it goes on afterwards", Alone: true, Run: metricsOutage},
+	}
+}
+
+const (
+	// measuredWithin is how long the first measurement of a pod may take: two rounds of metrics-server and some polls.
+	measuredWithin = 90 * time.Second
+	usageCPU       = "kwok.x-k8s.io/usage-cpu"
+	usageMemory    = "kwok.x-k8s.io/usage-memory"
+	halfCPU        = "{type: cpu, target: 50%, interval: 2s}"
+)
+
+// loaded is a Deployment whose pods request 100m cpu and 200Mi memory and use as much as is said.
+func (w *World) loaded(name string, replicas int32, use map[string]string, settings Settings) *appsv1.Deployment {
+	d := w.deployment(name, replicas, settings)
+	d.Spec.Template.Annotations = use
+	d.Spec.Template.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("200Mi"),
+	}
+	return d
+}
+
+func cpuUse(quantity string) map[string]string { return map[string]string{usageCPU: quantity} }
+
+// use changes what the present pods with the label app use; pods that are made later use what the template says.
+func (w *World) use(app, quantity string) {
+	w.t.Helper()
+	pods := w.kube.CoreV1().Pods(w.Namespace)
+	list, err := pods.List(w.t.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, usageCPU, quantity)
+	for _, pod := range list.Items {
+		if _, err := pods.Patch(w.t.Context(), pod.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// awaitUsage waits until a trigger on cpu or memory reads a value between two bounds.
+func (w *World) awaitUsage(name, trigger string, least, most float64) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("trigger %s of %s between %v and %v", trigger, name, least, most), measuredWithin, func(ctx context.Context) error {
+		text, err := w.metric(ctx, "autoscale_trigger_value", name, `trigger="`+trigger+`"`)
+		if err != nil {
+			return err
+		}
+		var value float64
+		if _, err := fmt.Sscan(text, &value); err != nil || value < least || value > most {
+			return fmt.Errorf("it is %s", text)
+		}
+		return nil
+	})
+}
+
+func foreignPods(t *testing.T, w *World) {
+	settings := quick(Settings{"min-replicas": "1", "trigger.cpu": halfCPU})
+	own := w.loaded("own", 2, cpuUse("10m"), settings)
+	other := w.loaded("other", 2, cpuUse("100m"), nil)
+	other.Spec.Template.Labels, other.Spec.Selector = own.Spec.Template.Labels, own.Spec.Selector
+	other.Spec.Template.Spec.Containers[0].Resources.Requests = nil // which would also be a fault, if they counted
+	w.create(other)
+	w.create(own)
+	w.AwaitReplicas("own", 1, measuredWithin)
+	w.awaitUsage("own", "cpu", 8, 12)
+	w.AwaitDecisions("own", 5)
+	w.WantCounts("own", 2, 1)
+}
+
+// injector puts a sidecar into the pods of one namespace, as a mesh does: it is in no template.
+const injector = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: %[1]s}
+spec:
+  matchConstraints:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  mutations:
+    - patchType: JSONPatch
+      jsonPatch:
+        expression: '[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "proxy", image: "proxy"}}]'
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: %[1]s}
+spec: {policyName: %[1]s}
+`
+
+func injectedSidecar(t *testing.T, w *World) {
+	if err := w.cluster.Apply(t.Context(), fmt.Appendf(nil, injector, w.Namespace)); err != nil {
+		t.Fatal(err)
+	}
+	stream := w.Stream("s")
+	w.group(w.redis.Client(), stream, "0")
+	w.awaitInjector()
+	w.create(w.loaded("web", 2, cpuUse("50m"), quick(Settings{"min-replicas": "2", "trigger.cpu": halfCPU, "trigger.orders": w.trigger(stream, group)})))
+	w.AwaitEvent("web", "TriggerUnknown", `container proxy of pod web-\S+ requests no cpu, so there is no share of it`)
+	w.AwaitDecisions("web", 4)
+	w.add(w.redis.Client(), stream, 20)
+	w.AwaitReplicas("web", 4, soon)
+	w.WantCounts("web", 2, 4)
+	if err := w.Annotate("web", Settings{"trigger.cpu": "{type: cpu, target: 50%, interval: 2s, container: worker}"}); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitUsage("web", "cpu", 45, 55)
+}
+
+// awaitInjector waits until the API server has taken note of the policy.
+func (w *World) awaitInjector() {
+	w.t.Helper()
+	w.await("the sidecar is injected", soon, func(ctx context.Context) error {
+		probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "a"}}}}
+		got, err := w.kube.CoreV1().Pods(w.Namespace).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && len(got.Spec.Containers) != 2 {
+			err = fmt.Errorf("%d containers", len(got.Spec.Containers))
+		}
+		return err
+	})
+}
+
+// silentNodes makes two nodes of which one is never measured, for this case alone.
+func (w *World) silentNodes() {
+	w.t.Helper()
+	for i, path := range []string{"/metrics/nodes/" + w.Namespace + "-0/metrics/resource", "/nowhere"} {
+		name := fmt.Sprintf("%s-%d", w.Namespace, i)
+		node := &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: name, Labels: map[string]string{corev1.LabelHostname: name, "case": w.Namespace},
+				Annotations: map[string]string{"metrics.k8s.io/resource-metrics-path": path},
+			},
+			Spec: corev1.NodeSpec{Taints: []corev1.Taint{{Key: "case", Effect: corev1.TaintEffectNoSchedule}}},
+		}
+		if _, err := w.kube.CoreV1().Nodes().Create(w.t.Context(), node, metav1.CreateOptions{}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(func() {
+			if err := w.kube.CoreV1().Nodes().Delete(context.Background(), name, deleteNow()); err != nil {
+				w.t.Log(err)
+			}
+		})
+	}
+}
+
+func missingSamples(t *testing.T, w *World) {
+	w.silentNodes()
+	d := w.loaded("web", 4, cpuUse("100m"), quick(Settings{"min-replicas": "1", "trigger.cpu": halfCPU}))
+	pod := &d.Spec.Template.Spec
+	pod.NodeSelector = map[string]string{"case": w.Namespace}
+	pod.Tolerations = []corev1.Toleration{{Key: "case", Operator: corev1.TolerationOpExists}}
+	pod.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{
+		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: d.Spec.Selector,
+	}}
+	w.create(d)
+	w.awaitUsage("web", "cpu", 90, 110) // the two that are measured; all four together are on target
+	w.AwaitDecisions("web", 5)
+	w.WantCounts("web", 4)
+	w.use("web", "10m")
+	w.awaitUsage("web", "cpu", 8, 12) // on the way down the other two count as using all
+	w.AwaitDecisions("web", 5)
+	w.WantCounts("web", 4)
+	w.use("web", "300m")
+	w.AwaitReplicas("web", 10, measuredWithin)
+	w.AwaitEvent("web", "ScaledUp", `with 2 pods not measured, asks for \d+ replicas`)
+}
+
+func pendingPods(t *testing.T, w *World) {
+	d := w.loaded("web", 6, cpuUse("50m"), quick(Settings{"min-replicas": "1", "trigger.cpu": halfCPU}))
+	// One pod a node, of which there are three.
+	d.Spec.Template.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 8080}}
+	w.create(d)
+	w.awaitUsage("web", "cpu", 45, 55)
+	w.AwaitDecisions("web", 4)
+	w.WantCounts("web", 6)
+	w.use("web", "1m")
+	w.AwaitReplicas("web", 1, measuredWithin)
+	w.WantCounts("web", 6, 1)
+}
+
+func cpuAndZero(t *testing.T, w *World) {
+	const why = "cpu and memory say nothing of pods that are not there"
+	w.wantRefused(w.loaded("alone", 1, nil, quick(Settings{"cpu": "50%"})), `min-replicas: got "0", want at least 1; `+why)
+	w.wantRefused(w.loaded("night", 1, nil, quick(Settings{"min-replicas": "1", "memory": "1Gi", "schedule.night": "{start: 0 20 * * *, end: 0 6 * * *, min: 0}"})),
+		`schedule.night: min: got "0", want at least 1; `+why)
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.create(w.loaded("worker", 0, cpuUse("90m"), quick(Settings{"trigger.cpu": halfCPU, "trigger.orders": w.trigger(stream, group)})))
+	w.wantManaged("worker")
+	w.AwaitDecisions("worker", 3)
+	w.WantCounts("worker", 0)
+	w.add(client, stream, 8)
+	w.AwaitReplicas("worker", 2, soon) // the queue wakes it and decides, as no cpu can be measured yet
+	w.WantCounts("worker", 0, 2)
+	w.AwaitReplicas("worker", 10, 3*time.Minute) // then cpu asks for more: 90 % at a target of 50 %, whatever the count
+	w.use("worker", "1m")
+	w.AwaitReplicas("worker", 2, measuredWithin)
+	w.read(client, stream, 8, true)
+	w.AwaitReplicas("worker", 0, soon)
+	w.add(client, stream, 1)
+	w.AwaitReplicas("worker", 1, soon)
+	if events, err := w.eventsOf("worker", "TriggerUnknown"); err != nil || len(events) > 0 {
+		t.Errorf("%v; cpu was reported although there was nothing to measure: %v", err, events)
+	}
+}
+
+// eventsOf are the notes of the autoscaler's events of a reason.
+func (w *World) eventsOf(name, reason string) (notes []string, err error) {
+	list, err := w.kube.EventsV1().Events(w.Namespace).List(w.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list.Items {
+		if e.Regarding.Name == name && e.Reason == reason {
+			notes = append(notes, e.Note)
+		}
+	}
+	return notes, nil
+}
+
+// twoGenerations stops a rollout half way: two of four pods request and use half as much as the others. A new pod takes a minute to count as available.
+func twoGenerations(t *testing.T, w *World) {
+	d := w.loaded("web", 4, map[string]string{usageMemory: "120Mi"}, quick(Settings{"min-replicas": "1", "trigger.memory": "{type: memory, target: 75%, interval: 2s}"}))
+	surge, unavailable := intstr.FromInt32(0), intstr.FromInt32(2)
+	d.Spec.MinReadySeconds = 60
+	d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{MaxUnavailable: &unavailable, MaxSurge: &surge}}
+	w.create(d)
+	w.awaitUsage("web", "memory", 60, 60)
+	w.await("web is available", 2*time.Minute, func(context.Context) error {
+		if got := w.Get("web").Status.AvailableReplicas; got != 4 {
+			return fmt.Errorf("%d of 4", got)
+		}
+		return nil
+	})
+	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:"55Mi"}},"spec":{"containers":[{"name":"worker","resources":{"requests":{"memory":"100Mi"}}}]}}}}`, usageMemory)
+	if _, err := w.kube.AppsV1().Deployments(w.Namespace).Patch(t.Context(), "web", types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitUsage("web", "memory", 58, 58) // (2 * 120 + 2 * 55) of (2 * 200 + 2 * 100)
+	w.AwaitDecisions("web", 3)
+	w.WantCounts("web", 4)
+}
+
+func metricsOutage(t *testing.T, w *World) {
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.create(w.loaded("worker", 3, cpuUse("50m"), quick(Settings{"min-replicas": "1", "trigger.cpu": halfCPU, "trigger.orders": w.trigger(stream, group)})))
+	w.awaitUsage("worker", "cpu", 45, 55)
+	w.use("worker", "1m")
+	if err := w.cluster.MetricsServer.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !w.cluster.MetricsServer.Running() {
+			if err := w.cluster.MetricsServer.Restart(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	w.awaitKnown("worker", "cpu", "0")
+	w.AwaitEvent("worker", "TriggerUnknown", "metrics-server")
+	w.AwaitDecisions("worker", 5)
+	w.WantCounts("worker", 3)
+	w.add(client, stream, 30)
+	w.AwaitReplicas("worker", 6, soon)
+	w.read(client, stream, 30, true)
+	w.AwaitDecisions("worker", 5)
+	w.WantCounts("worker", 3, 6)
+	if err := w.cluster.MetricsServer.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.use("worker", "1m")
+	w.AwaitReplicas("worker", 1, measuredWithin)
+}
