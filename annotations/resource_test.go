@@ -95,7 +95,7 @@ func TestFaultsOfResources(t *testing.T) {
 		{"a quantity for a share", only("trigger.x", "{type: cpu, target: 500m, metricType: Utilization}"), []string{`autoscale.io/trigger.x: target: got "500m", want a percentage such as 70%, since metricType is Utilization`}},
 		{"a share for a quantity", only("trigger.x", "{type: memory, value: 70%, metricType: AverageValue}"), []string{`autoscale.io/trigger.x: value: got "70%", want a quantity such as 400Mi, since metricType is AverageValue`}},
 		{"another kind", only("trigger.x", "{type: cpu, target: 70%, metricType: Value}"), []string{`autoscale.io/trigger.x: metricType: got "Value", want one of Utilization, AverageValue`}},
-		{"activation", only("trigger.x", "{type: cpu, target: 70%, activation: 5}"), []string{`autoscale.io/trigger.x: unknown parameter activation`}},
+		{"activation", only("trigger.x", "{type: cpu, target: 70%, activation: 5}"), []string{`autoscale.io/trigger.x: unknown parameter activation; want one of container, containerName, interval, metricType, target, timeout, type, value`}},
 		{"misspelt", only("trigger.x", "{type: cpu, target: 70%, contaner: app}"), []string{`autoscale.io/trigger.x: unknown parameter contaner; did you mean container?`}},
 		{"a share for an event source", with("trigger.x", "{type: queue, address: a, stream: b, target: 70%}"), []string{`autoscale.io/trigger.x: target: got "70%", want a number > 0`}},
 		{"both forms", only("cpu", "70%", "trigger.cpu", "{type: cpu, target: 70%}"), []string{`autoscale.io/cpu: is the short form of autoscale.io/trigger.cpu, which is given too; want one of them`}},
