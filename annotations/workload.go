@@ -47,6 +47,8 @@ type Settings struct {
 	PauseUntil *time.Time `name:"pause-until" doc:"When the pause ends by itself."`
 	DryRun     bool       `name:"dry-run" default:"false" doc:"Decide and report, but write no replicas."`
 
+	JobMode string `name:"job-mode" enum:"resize,spawn" doc:"For Jobs and CronJobs only. resize, the default of a Job, changes its parallelism and ends no pod; spawn takes the Job, or a suspended CronJob, as the template of one Job for each unit of work."`
+
 	OnRemoval string `name:"on-removal" default:"keep" enum:"keep,restore" doc:"What happens to the count when the annotations are removed: keep leaves it (a zero made by the autoscaler becomes the count from before adoption, at least 1); restore puts back the count from before adoption."`
 	Class     string `name:"class" doc:"Which install manages this workload, when several share a cluster; compared with the flag --class."`
 	// Fallback and Formula are nil when they are not set.
@@ -55,6 +57,14 @@ type Settings struct {
 
 	EnvContainer string `name:"env-container" doc:"The container whose environment is read for parameters given as …FromEnv. When absent, the first."`
 }
+
+// The modes of Jobs.
+const (
+	// JobResize follows the decision with the parallelism of the Job itself.
+	JobResize = "resize"
+	// JobSpawn takes the annotated object as the template of Jobs.
+	JobSpawn = "spawn"
+)
 
 // Fallback is what a trigger asks for once it could not be read several times in a row.
 type Fallback struct {

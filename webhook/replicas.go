@@ -54,7 +54,7 @@ func (r Reviewer) boundsMoved(q request, s annotations.Settings) bool {
 	if !boundsRewritten(q) {
 		return false
 	}
-	before := annotations.Decode(q.old.Metadata.Annotations, r.Types)
+	before := r.decode(q, q.old)
 	b := before.Workload.Settings
 	return len(before.Faults) == 0 && (b.MinReplicas != s.MinReplicas || b.MaxReplicas != s.MaxReplicas || !equal(b.IdleReplicas, s.IdleReplicas))
 }
@@ -89,7 +89,7 @@ func (r Reviewer) leaveReplicas(q request, v *verdict) {
 	if !ok || !okNew || asked != live && asked != defaultReplicas {
 		return
 	}
-	settings := annotations.Decode(q.old.Metadata.Annotations, r.Types).Workload.Settings
+	settings := r.decode(q, q.old).Workload.Settings
 	if settings.DryRun {
 		return
 	}

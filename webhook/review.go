@@ -100,9 +100,9 @@ func (r Reviewer) manage(q request) verdict {
 	if r.manages(q.old) {
 		v.outcome = outcomeManaged
 	}
-	decoded := annotations.Decode(q.new.Metadata.Annotations, r.Types)
+	decoded := r.decode(q, q.new)
 	// Faults that were there before are admitted, so that an old typo never blocks a hotfix.
-	if len(decoded.Faults) > 0 && len(decoded.Faults.Except(r.faultsBefore(q.old))) > 0 {
+	if len(decoded.Faults) > 0 && len(decoded.Faults.Except(r.faultsBefore(q))) > 0 {
 		return verdict{outcome: outcomeDenied, denied: decoded.Faults}
 	}
 	for _, fault := range decoded.Faults {
@@ -116,11 +116,16 @@ func (r Reviewer) manage(q request) verdict {
 	return v
 }
 
-func (r Reviewer) faultsBefore(old *object) annotations.Faults {
-	if !old.configured() {
+func (r Reviewer) faultsBefore(q request) annotations.Faults {
+	if !q.old.configured() {
 		return nil
 	}
-	return annotations.Decode(old.Metadata.Annotations, r.Types).Faults
+	return r.decode(q, q.old).Faults
+}
+
+// decode reads what the annotations of the old or the new object ask for.
+func (r Reviewer) decode(q request, o *object) annotations.Result {
+	return annotations.Decode(o.Metadata.Annotations, r.Types).On(q.group, q.kind)
 }
 
 // release answers for an object that stops being managed.

@@ -177,7 +177,7 @@ func (c *Controller) configure(key board.Key, w *workload, object *metav1.Partia
 	if w.decodedFrom != nil && w.decodedUID == object.UID && maps.Equal(from, w.decodedFrom) && (len(w.decoded.Faults) > 0 || c.Poller.Polling(key)) {
 		return
 	}
-	w.decoded, w.decodedFrom, w.decodedUID = annotations.Decode(from, c.Types), from, object.UID
+	w.decoded, w.decodedFrom, w.decodedUID = annotations.Decode(from, c.Types).On(w.kind.Group, w.kind.Kind), from, object.UID
 	if len(w.decoded.Faults) > 0 || w.decoded.Workload.Class != c.Class {
 		c.Poller.Remove(key)
 		return

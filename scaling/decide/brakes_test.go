@@ -11,6 +11,7 @@ func guard(value float64) Guard {
 
 func guards(g ...Guard) func(*Input)   { return func(in *Input) { in.Guards = g } }
 func rollingOut(in *Input)             { in.RollingOut = true }
+func left(in *Input)                   { in.LeftAlone = "the Job has finished" }
 func rival(name string) func(*Input)   { return func(in *Input) { in.Rival = name } }
 func bounds(b Bounds) func(*Input)     { return func(in *Input) { in.Bounds = b } }
 func disabledDown(in *Input)           { in.Behavior.ScaleDown.Select = SelectDisabled }
@@ -39,6 +40,8 @@ func TestBrakes(t *testing.T) {
 		{"HA-09 another controller", with(workload(3, event("a", 90)), rival("HorizontalPodAutoscaler web")), 3, Conflict},
 		{"HA-09 another controller, whatever the bounds", with(workload(30, event("a", 90)), rival("x"), pausedAt(1)), 30, Conflict},
 
+		{"an object that is left alone, whatever the bounds", with(workload(30, event("a", 90)), left, pausedAt(1)), 30, LeftAlone},
+
 		{"GO-09 above the maximum by policy", with(workload(30, event("a", 0)), onePod), 29, RateLimited},
 		{"GO-09 above the maximum, scaling down disabled", with(workload(30, event("a", 0)), disabledDown), 20, AtMaximum},
 		{"GO-09 above the maximum, no window", with(workload(30, event("a", 0)), window(time.Hour)), 20, AtMaximum},
@@ -62,6 +65,7 @@ func TestBrakesInWords(t *testing.T) {
 		},
 		{"a rollout", with(workload(9, event("a", 30)), rollingOut), "trigger a: 30 at a target of 10 each asks for 3 replicas; holding 9 replicas until the rollout in progress is done"},
 		{"a rival", with(workload(3, event("a", 90)), rival("HorizontalPodAutoscaler web")), "HorizontalPodAutoscaler web scales this workload too; holding 3 replicas until one of the two is gone"},
+		{"an object that is left alone", with(workload(3, event("a", 90)), left), "the Job has finished"},
 		{
 			"above the maximum", with(workload(30, event("a", 0)), downPolicies(Policy{Value: 1, Period: time.Minute})),
 			"30 replicas are above max-replicas 20; going from 30 to 29 only by the scale-down policies until 12:01:00Z (1m0s)",

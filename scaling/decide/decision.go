@@ -41,6 +41,8 @@ const (
 	RollingOut Reason = "RollingOut"
 	// Conflict: another controller sets the count, so this one does not.
 	Conflict Reason = "Conflict"
+	// LeftAlone: the object itself is in a state in which its count means nothing, or is not to be changed.
+	LeftAlone Reason = "LeftAlone"
 	// ForcedActive: force-active holds the floor although no trigger is active.
 	ForcedActive Reason = "ForcedActive"
 )

@@ -153,7 +153,9 @@ func (w *walk) change() {
 	case 15:
 		w.in.Rival = "somebody"
 	case 16, 17, 18:
-		w.in.Rival = ""
+		w.in.Rival, w.in.LeftAlone = "", ""
+	case 19:
+		w.in.LeftAlone = "it has finished"
 	case 2:
 		w.forget()
 	case 3:
@@ -309,7 +311,7 @@ func (w *walk) check(d Decision, sentence string) {
 		fail("h")
 	case pause == PauseHold && n != in.Current || pause == PauseScaleIn && falls || pause == PauseScaleOut && n > in.Current:
 		fail("i")
-	case n > max(in.Current, floor) && w.guarded() && !ordered || falls && in.RollingOut && !ordered || n != in.Current && in.Rival != "":
+	case n > max(in.Current, floor) && w.guarded() && !ordered || falls && in.RollingOut && !ordered || n != in.Current && (in.Rival != "" || in.LeftAlone != ""):
 		fail("k")
 	}
 }

@@ -15,6 +15,8 @@ func (d Decision) Sentence(in Input) string {
 	switch d.Reason {
 	case Conflict:
 		w.add(in.Rival, " scales this workload too; holding ", replicas(d.Replicas), " until one of the two is gone")
+	case LeftAlone:
+		w.add(in.LeftAlone)
 	case ZeroByUser:
 		w.add("scaled to zero by a person; raise it by hand (kubectl scale) to hand it back")
 	case Paused:

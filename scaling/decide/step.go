@@ -56,6 +56,7 @@ func (s *step) observe() {
 func (s *step) decide() {
 	switch {
 	case s.rivalled(): // a workload has one master
+	case s.leftAlone(): // nor is a count written that means nothing
 	case s.pausedAtCount(): // an explicit order of a person, beyond bounds and a zero
 	case s.zeroedByPerson(): // a person's zero, which stays until a person raises it
 	case s.pausedHolding(): // a person's brake
@@ -172,6 +173,15 @@ func (s *step) recommend() {
 // blocked says that the recommendation must not be followed down: a trigger that could not be read might ask for more.
 func (s *step) blocked() bool {
 	return s.d.Wanted == none || s.d.Unknown > 0 && s.d.Wanted < s.in.Current
+}
+
+// leftAlone holds the count of an object that no count can help, or may not.
+func (s *step) leftAlone() bool {
+	if s.in.LeftAlone == "" {
+		return false
+	}
+	s.settle(s.in.Current, LeftAlone)
+	return true
 }
 
 // rivalled stands back where another controller sets the count: two of them would scale the workload up and down for ever.

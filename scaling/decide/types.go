@@ -190,7 +190,9 @@ type Input struct {
 	// the rollout's own limits allow.
 	RollingOut bool
 	// Rival names another controller that sets the count of this workload; empty for none.
-	Rival    string
-	Triggers []Trigger
-	Guards   []Guard
+	Rival string
+	// LeftAlone says in a sentence why the count is not to be touched: a Job that has finished, for one. Empty for nothing of the kind.
+	LeftAlone string
+	Triggers  []Trigger
+	Guards    []Guard
 }

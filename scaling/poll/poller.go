@@ -79,6 +79,8 @@ type Observation struct {
 	RollingOut bool
 	// Rival names another controller that sets the count; empty for none.
 	Rival string
+	// LeftAlone says why the count is not to be touched; empty when it may be.
+	LeftAlone string
 }
 
 // Observe tells what the cluster says of a workload. When that is something new, a decision is made at once, from the latest readings.

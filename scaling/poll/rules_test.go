@@ -245,6 +245,8 @@ func TestARivalAndARolloutHoldTheCount(t *testing.T) {
 		w.poller.Observe(worker, Observation{Replicas: 5, Rival: "HorizontalPodAutoscaler web"})
 		w.after(5 * time.Second)
 		w.is(worker, 5, decide.Conflict)
+		w.poller.Observe(worker, Observation{Replicas: 5, LeftAlone: "the Job has finished"})
+		w.is(worker, 5, decide.LeftAlone)
 		w.poller.Observe(worker, Observation{Replicas: 5, RollingOut: true})
 		w.is(worker, 5, decide.RollingOut)
 		w.poller.Observe(worker, Observation{Replicas: 5})

@@ -86,6 +86,7 @@ func (w *workload) gather(now time.Time) bool {
 	}
 	if o := w.observed; o != nil {
 		w.in.Current, w.in.ZeroIsOurs, w.in.RollingOut, w.in.Rival = o.Replicas, o.ZeroIsOurs, o.RollingOut, o.Rival
+		w.in.LeftAlone = o.LeftAlone
 	}
 	if next := w.in.Bounds.Until; len(w.calendar) > 0 && (next.IsZero() || !now.Before(next)) {
 		setBounds(&w.in.Bounds, w.calendar, now, w.settings)

@@ -28,7 +28,7 @@ const (
 	Conflict = "Conflict"
 	// Fallback is True while a fallback stands in for a trigger that cannot be read.
 	Fallback = "Fallback"
-	// Active is False once the workload rests at zero or at its idle count, or was scaled to zero by a person.
+	// Active is False once the workload rests at zero or at its idle count, was scaled to zero by a person, or is left alone.
 	Active = "Active"
 	// Paused is True while a pause is in effect.
 	Paused = "Paused"
@@ -47,7 +47,7 @@ func FromEntry(e *board.Entry) Conditions {
 		ready = Condition{Ready, "False", string(decide.TriggerUnknown), strings.Join(broken, "; ")}
 	}
 	active := Condition{Active, "True", "Working", ""}
-	if e.Reason == decide.Idle || e.Reason == decide.ZeroByUser {
+	if slices.Contains([]decide.Reason{decide.Idle, decide.ZeroByUser, decide.LeftAlone}, e.Reason) {
 		active = Condition{Active, "False", string(e.Reason), e.Message}
 	}
 	if e.Cooling {

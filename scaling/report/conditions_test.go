@@ -88,6 +88,10 @@ func TestConditionsText(t *testing.T) {
 			},
 		},
 		{
+			"left alone", func(e *board.Entry) { e.Reason, e.Message = decide.LeftAlone, "the Job has finished" },
+			[]string{`{"type":"Active","status":"False","reason":"LeftAlone","message":"the Job has finished"}`, alone, noNeed, notPaused, isReady},
+		},
+		{
 			"a rival", func(e *board.Entry) { e.Reason, e.Message = decide.Conflict, "HorizontalPodAutoscaler web scales it" },
 			[]string{
 				`{"type":"Active","status":"True","reason":"Working"}`, `{"type":"Conflict","status":"True","reason":"Conflict","message":"HorizontalPodAutoscaler web scales it"}`,
