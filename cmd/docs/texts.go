@@ -46,6 +46,7 @@ const guardText = "\n### `autoscale.io/guard.<name>`\n\n" +
 const triggersIntro = "\n## Triggers\n\n" +
 	"`autoscale.io/trigger.<name>` holds one YAML mapping, in block or flow style; JSON is YAML. The name is a DNS label and labels metrics and reports. " +
 	"Anchors, aliases and merge keys are not supported. With several triggers the largest proposal wins.\n\n" +
+	"A trigger on cpu or memory can be as short as its target: `autoscale.io/cpu: 70%` or `autoscale.io/memory: 400Mi`. It has the name of the resource then.\n\n" +
 	"The sources, by `type`:\n\n"
 
 const referencesText = "\n### Values that are kept elsewhere\n\n" +

@@ -230,20 +230,25 @@ func edits(t *testing.T, w *World) {
 }
 
 // slowRollout is a Deployment whose rollouts take a while: a new pod counts as available after some seconds.
-func (w *World) slowRollout(name string, replicas int32, surge string, settings Settings) *appsv1.Deployment {
+func (w *World) slowRollout(name string, replicas int32, surge string, settings Settings) {
 	w.t.Helper()
 	d := w.deployment(name, replicas, settings)
-	none, more := intstr.FromInt32(0), intstr.Parse(surge)
 	d.Spec.MinReadySeconds = 3
+	w.surging(d, surge)
+}
+
+// surging creates a workload whose rollouts never take a pod before there is another, and waits until it is available.
+func (w *World) surging(d *appsv1.Deployment, surge string) {
+	w.t.Helper()
+	none, more := intstr.FromInt32(0), intstr.Parse(surge)
 	d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{MaxUnavailable: &none, MaxSurge: &more}}
 	w.create(d)
-	w.await(name+" is available", soon, func(context.Context) error {
-		if got := w.Get(name).Status.AvailableReplicas; got != replicas {
-			return fmt.Errorf("%d of %d", got, replicas)
+	w.await(d.Name+" is available", 2*time.Minute, func(context.Context) error {
+		if got := w.Get(d.Name).Status.AvailableReplicas; got != *d.Spec.Replicas {
+			return fmt.Errorf("%d of %d", got, *d.Spec.Replicas)
 		}
 		return nil
 	})
-	return d
 }
 
 // rollOut changes the image.

@@ -22,6 +22,7 @@ func resourceCases() []Case {
 		{ID: "CM-07", Symptom: "pods that never start keep an idle fleet from shrinking", Holds: "pending pods are left out on the way down", Run: pendingPods},
 		{ID: "CM-09", Symptom: "cpu and zero: a workload sleeps for ever, or never", Holds: "zero with cpu alone is refused; beside a queue it goes to zero and back", Run: cpuAndZero},
 		{ID: "CM-10", Symptom: "during a rollout usage is compared with the requests of the wrong generation, and everything goes to max", Holds: "the sum of usage over the sum of requests of the same pods", Run: twoGenerations},
+		{ID: "CM-rollout", Symptom: "a workload on cpu grows with the surge of a rollout, or shrinks in the middle of it", Holds: "the count is that of the spec all through, and falls after the rollout", Run: cpuAcrossRollout},
 		{ID: "CM-11", Symptom: "metrics-server is away and autoscaling stops, or misbehaves on its return", Holds: "the count holds, a queue still raises it, and it goes on afterwards", Alone: true, Run: metricsOutage},
 	}
 }
@@ -266,6 +267,34 @@ func twoGenerations(t *testing.T, w *World) {
 	w.awaitUsage("web", "memory", 58, 58) // (2 * 120 + 2 * 55) of (2 * 200 + 2 * 100)
 	w.AwaitDecisions("web", 3)
 	w.WantCounts("web", 4)
+}
+
+// cpuAcrossRollout has four pods of each generation at one time, long enough for the new ones to be measured.
+func cpuAcrossRollout(t *testing.T, w *World) {
+	d := w.loaded("web", 4, cpuUse("50m"), quick(Settings{"min-replicas": "1", "trigger.cpu": halfCPU}))
+	d.Spec.MinReadySeconds = 40
+	w.surging(d, "100%")
+	w.awaitUsage("web", "cpu", 45, 55)
+	w.rollOut("web", "two")
+	w.await("the surge", soon, func(context.Context) error {
+		if got := w.Get("web").Status.Replicas; got != 8 {
+			return fmt.Errorf("%d pods", got)
+		}
+		return nil
+	})
+	w.AwaitDecisions("web", 3)
+	w.WantCounts("web", 4)
+	w.use("web", "1m")
+	w.awaitUsage("web", "cpu", 0, 5)
+	w.await("the reason of the decision is RollingOut", soon, func(ctx context.Context) error {
+		_, err := w.metric(ctx, "autoscale_workload_desired_replicas", "web", `reason="RollingOut"`)
+		return err
+	})
+	w.WantCounts("web", 4)
+	w.AwaitReplicas("web", 1, 2*time.Minute)
+	if got := w.Get("web").Status; got.UpdatedReplicas != got.Replicas {
+		t.Errorf("it was scaled down during the rollout: %+v", got)
+	}
 }
 
 func metricsOutage(t *testing.T, w *World) {

@@ -58,7 +58,7 @@ func Differences() []Difference {
 		{
 			Name: "Replicas are counted, not pods",
 			Scenario: Scenario{
-				Start: 3, Min: 1, Max: 10, Metrics: []Metric{{autoscalingv2.ValueMetricType, "10"}}, Behavior: rules(unlimited(), unlimited()),
+				Start: 3, Min: 1, Max: 10, Metrics: []Metric{{Type: autoscalingv2.ValueMetricType, Target: "10"}}, Behavior: rules(unlimited(), unlimited()),
 				Steps: loads(20), Unready: true,
 			},
 			HPA: []int32{3, 1}, Ours: []int32{3, 6, 10},
@@ -83,15 +83,17 @@ func Differences() []Difference {
 // Unshown are the listed differences that no scenario shows, with the reason.
 func Unshown() map[string]string {
 	return map[string]string{
-		"A rollout holds the count up":                    "a comparison of its own, with pods that take their time",
-		"Recommendations are remembered for every window": "only an edit of the rules in the middle of a window could show it",
-		"Sums saturate": "no queue is that long",
+		"A rollout holds the count up":                             "a comparison of its own, with pods that take their time",
+		"Recommendations are remembered for every window":          "only an edit of the rules in the middle of a window could show it",
+		"Measurements grow old":                                    "it would take minutes; the tests of the scalers have it",
+		"Pods belong to a workload by their owners":                "the field case CM-02 shows it",
+		"Sums saturate":                                            "no queue is that long",
 		"Pauses, idle counts, fallbacks and guards are ours alone": "the HPA has nothing of the kind",
 	}
 }
 
 func average(target string) []Metric {
-	return []Metric{{autoscalingv2.AverageValueMetricType, target}}
+	return []Metric{{Type: autoscalingv2.AverageValueMetricType, Target: target}}
 }
 
 func loads(values ...Load) []Step {

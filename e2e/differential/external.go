@@ -42,17 +42,29 @@ spec:
   versionPriority: 100
   insecureSkipTLSVerify: true
   service: {name: external-metrics, namespace: kube-system, port: %[1]s}
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1beta1.metrics.k8s.io}
+spec:
+  group: metrics.k8s.io
+  version: v1beta1
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  insecureSkipTLSVerify: true
+  service: {name: external-metrics, namespace: kube-system, port: %[1]s}
 `
 
-// external serves the external metrics API: in each namespace the loads of the scenario that runs there.
+// external serves the external and the resource metrics API: in each namespace the loads of the scenario that runs there.
 type external struct {
 	server *httptest.Server
 
 	mu    sync.Mutex
 	feeds map[string]*feed
+	uses  map[string]*use
 }
 
-// feed is what the HPA of one scenario is shown.
+// feed is what one side of a scenario is shown.
 type feed struct {
 	// settled says whether the workload's pods are as its spec wants them, and at which count.
 	settled func() (replicas int32, ok bool)
@@ -87,21 +99,26 @@ func (b *beats) pause(now time.Time) {
 }
 
 func startExternal() *external {
-	e := &external{feeds: map[string]*feed{}}
+	e := &external{feeds: map[string]*feed{}, uses: map[string]*use{}}
 	mux := http.NewServeMux()
 	path := "/apis/" + v1beta1.SchemeGroupVersion.String()
-	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, &metav1.APIResourceList{
-			TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: v1beta1.SchemeGroupVersion.String(),
-			APIResources: []metav1.APIResource{},
-		})
-	})
+	mux.HandleFunc("GET "+path, discover(v1beta1.SchemeGroupVersion.String()))
 	mux.HandleFunc("GET "+path+"/namespaces/{namespace}/{metric}", e.serve)
+	e.handleUse(mux)
 	e.server = httptest.NewTLSServer(mux)
 	return e
 }
 
-// register makes the API known in a cluster and waits until it is served there.
+// discover answers who asks what a group has; nobody here needs to know.
+func discover(groupVersion string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, &metav1.APIResourceList{
+			TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: groupVersion, APIResources: []metav1.APIResource{},
+		})
+	}
+}
+
+// register makes both APIs known in a cluster and waits until they are served there.
 func (e *external) register(ctx context.Context, c *cluster.Cluster, kube kubernetes.Interface) error {
 	address, err := url.Parse(e.server.URL)
 	if err != nil {
@@ -112,11 +129,15 @@ func (e *external) register(ctx context.Context, c *cluster.Cluster, kube kubern
 	}
 	var last error
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		_, last = kube.Discovery().RESTClient().Get().AbsPath("/apis/" + v1beta1.SchemeGroupVersion.String()).DoRaw(ctx)
+		for _, api := range []string{v1beta1.SchemeGroupVersion.String(), resourceAPI} {
+			if _, last = kube.Discovery().RESTClient().Get().AbsPath("/apis/" + api).DoRaw(ctx); last != nil {
+				break
+			}
+		}
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the external metrics API: %w (%v)", err, last)
+		return fmt.Errorf("waiting for the metrics APIs: %w (%v)", err, last)
 	}
 	return nil
 }
@@ -164,6 +185,18 @@ func (f *feed) look(i int) (load Load, ok bool) {
 	if i == 0 {
 		f.begin()
 	}
+	return f.showing(i)
+}
+
+// lookAnew answers for the metric i alone.
+func (f *feed) lookAnew(i int) (load Load, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begin()
+	return f.showing(i)
+}
+
+func (f *feed) showing(i int) (load Load, ok bool) {
 	if i >= len(f.shown) {
 		return 0, false
 	}

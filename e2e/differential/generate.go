@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strconv"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -50,6 +49,18 @@ func themes() []theme {
 		{"two metrics", (*maker).twoMetrics},
 		{"a broken metric of two", (*maker).brokenOfTwo},
 		{"a broken metric", (*maker).brokenMetric},
+		{"cpu utilization", uses(cpuShare, (*maker).plain)},
+		{"cpu utilization of a container", uses(of(worker, cpuShare), (*maker).plain)},
+		{"cpu average", uses(cpuAmount, (*maker).plain)},
+		{"cpu average of a container", uses(of(sidecar, cpuAmount), (*maker).plain)},
+		{"memory utilization", uses(memoryShare, (*maker).plain)},
+		{"memory average", uses(memoryAmount, (*maker).plain)},
+		{"memory average of a container", uses(of(worker, memoryAmount), (*maker).plain)},
+		{"cpu and tolerance", uses(cpuShare, (*maker).aroundUse)},
+		{"cpu with pods that are not measured", uses(cpuShare, (*maker).unmeasured)},
+		{"memory with pods that are not measured", uses(memoryAmount, (*maker).unmeasured)},
+		{"cpu by the default rules", uses(cpuShare, (*maker).defaults)},
+		{"cpu beside a queue", (*maker).besideQueue},
 	}
 }
 
@@ -80,7 +91,7 @@ func newMaker(rng *rand.Rand) *maker {
 	m.s.Min = m.between(1, 3)
 	m.s.Max = m.s.Min + m.between(5, 9)
 	m.s.Start = m.between(m.s.Min, m.s.Max)
-	m.s.Metrics = []Metric{{autoscalingv2.AverageValueMetricType, m.pick("0.5", "0.75", "1", "1.3", "2.5", "3.333", "7", "10")}}
+	m.s.Metrics = []Metric{{Type: autoscalingv2.AverageValueMetricType, Target: m.pick("0.5", "0.75", "1", "1.3", "2.5", "3.333", "7", "10")}}
 	m.s.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: unlimited(), ScaleDown: unlimited()}
 	for range plainSteps {
 		m.s.Steps = append(m.s.Steps, Step{m.load(0)})
@@ -101,9 +112,7 @@ func (m *maker) between(low, high int32) int32 { return low + m.rng.Int32N(high-
 func (m *maker) pick(texts ...string) string { return texts[m.rng.IntN(len(texts))] }
 
 func (m *maker) target(i int) float64 {
-	// The targets are written here.
-	target, _ := strconv.ParseFloat(m.s.Metrics[i].Target, 64)
-	return target
+	return m.s.Metrics[i].each()
 }
 
 // load is one that asks for some count around the bounds, by any share of the last replica.
@@ -127,7 +136,7 @@ func (m *maker) steps(loads ...Load) {
 
 // value makes the metric a level, with loads that lie a lot over or under the target.
 func (m *maker) value() {
-	m.s.Metrics[0] = Metric{autoscalingv2.ValueMetricType, m.pick("4", "7.5", "10", "12.25")}
+	m.s.Metrics[0] = Metric{Type: autoscalingv2.ValueMetricType, Target: m.pick("4", "7.5", "10", "12.25")}
 	for i := range m.s.Steps {
 		m.s.Steps[i] = Step{m.loadFor(1, []float64{20, 45, 60, 100, 104, 130, 190, 400}[m.rng.IntN(8)])}
 	}
@@ -234,7 +243,7 @@ func (m *maker) defaults() {
 
 // twoMetrics adds a second metric; each step changes one of the two loads.
 func (m *maker) twoMetrics() {
-	m.s.Metrics = append(m.s.Metrics, Metric{autoscalingv2.AverageValueMetricType, m.pick("0.4", "2", "5")})
+	m.s.Metrics = append(m.s.Metrics, Metric{Type: autoscalingv2.AverageValueMetricType, Target: m.pick("0.4", "2", "5")})
 	step := Step{m.load(0), m.load(1)}
 	m.s.Steps = []Step{step}
 	for i := range plainSteps {

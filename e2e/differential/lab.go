@@ -17,7 +17,7 @@ import (
 // syncPeriod is how often either side looks; ours cannot do so more often.
 const syncPeriod = time.Second
 
-// lab is what all scenarios share: one cluster, one autoscaler, one Redis, one server of external metrics.
+// lab is what all scenarios share: one cluster, one autoscaler, one Redis, one server of metrics.
 type lab struct {
 	cluster  *cluster.Cluster
 	scaler   *product.Autoscaler
@@ -93,7 +93,7 @@ func (l *lab) startAutoscaler(ctx context.Context, dir string, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if l.scaler, err = p.Start(ctx, "autoscaler"); err != nil {
+	if l.scaler, err = p.Start(ctx, "autoscaler", "--metric-resolution="+syncPeriod.String()); err != nil {
 		return fmt.Errorf("start the autoscaler: %w", err)
 	}
 	l.ends = append(l.ends, l.scaler.Stop)

@@ -96,8 +96,8 @@ func (o *reading) take(name, trigger, value string) {
 	}
 }
 
-// seen says how often decisions were made in a namespace, and whether the latest one saw these loads.
-func (r *readings) seen(namespace string, loads Step) (looks beats, current bool) {
+// seen says how often decisions were made in a namespace, and whether the latest one saw these loads; of a resource no more than whether it could be read.
+func (r *readings) seen(namespace string, metrics []Metric, loads Step) (looks beats, current bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one := r.namespaces[namespace]
@@ -108,7 +108,8 @@ func (r *readings) seen(namespace string, loads Step) (looks beats, current bool
 	for i, load := range loads {
 		name := metricName(i)
 		known, there := one.known[name]
-		current = current && there && known == (load != Broken) && (!known || one.values[name] == strconv.Itoa(int(load)))
+		right := !known || metrics[i].Resource != "" || one.values[name] == strconv.Itoa(int(load))
+		current = current && there && known == (load != Broken) && right
 	}
 	return one.beats, current
 }

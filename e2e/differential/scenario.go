@@ -37,19 +37,25 @@ type Scenario struct {
 
 	// Unready keeps the pods from ever becoming Ready, and shows the HPA the loads as soon as they are created.
 	Unready bool
+	// Unmeasured is the number of pods of which the resource metrics API knows nothing.
+	Unmeasured int
 	// Settings are more annotations of ours, without their prefix.
 	Settings map[string]string
 	// Patience is waited without a change before a step ends, if the rules do not ask for more.
 	Patience time.Duration
 }
 
-// Metric is an external metric of the HPA and a trigger of ours.
+// Metric is an external metric of the HPA and a trigger of ours, or with a Resource what pods use of it.
 type Metric struct {
-	Type   autoscalingv2.MetricTargetType
+	Type autoscalingv2.MetricTargetType
+	// Target is a number, a percentage for Utilization.
 	Target string
+	// Resource is cpu or memory, of all containers together or of the one named.
+	Resource  corev1.ResourceName
+	Container string
 }
 
-// Load is the value of a metric, or Broken.
+// Load is the value of a metric, or Broken. Of a Resource it is what all measured pods use together, in thousandths of a core or in Mi.
 type Load int
 
 // Broken is a metric that cannot be read.
@@ -70,6 +76,10 @@ func (s *Scenario) hpa() *autoscalingv2.HorizontalPodAutoscaler {
 		},
 	}
 	for i, m := range s.Metrics {
+		if m.Resource != "" {
+			h.Spec.Metrics = append(h.Spec.Metrics, m.resourceSpec())
+			continue
+		}
 		target := autoscalingv2.MetricTarget{Type: m.Type}
 		quantity := resource.MustParse(m.Target)
 		if m.Type == autoscalingv2.ValueMetricType {
@@ -102,6 +112,10 @@ func (s *Scenario) annotations(redis string, stream func(int) string) (map[strin
 		settings["behavior"] = string(text)
 	}
 	for i, m := range s.Metrics {
+		if m.Resource != "" {
+			settings["trigger."+metricName(i)] = m.resourceTrigger()
+			continue
+		}
 		settings["trigger."+metricName(i)] = fmt.Sprintf("{type: redis-streams, address: %q, stream: %q, measure: length, target: %s, metricType: %s}",
 			redis, stream(i), m.Target, m.Type)
 	}
@@ -117,7 +131,7 @@ func (s *Scenario) annotations(redis string, stream func(int) string) (map[strin
 
 func (s *Scenario) deployment(name string, notes map[string]string) *appsv1.Deployment {
 	labels := map[string]string{app: name}
-	pod := corev1.PodSpec{Containers: []corev1.Container{{Name: "worker", Image: "worker"}}}
+	pod := corev1.PodSpec{Containers: containers()}
 	if s.Unready {
 		pod.NodeSelector = map[string]string{"no-such": "node"}
 	}

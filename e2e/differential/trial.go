@@ -31,6 +31,8 @@ type trial struct {
 	scenario  *Scenario
 	namespace string
 	feed      *feed
+	// use is what pods use; nil when no metric asks for it.
+	use *use
 
 	// loaded is when the loads of the present step were set.
 	loaded time.Time
@@ -49,11 +51,14 @@ func (l *lab) run(t *testing.T, s *Scenario, compare func(x *trial, step int)) {
 	t.Helper()
 	x := &trial{lab: l, t: t, scenario: s, namespace: clustertest.Namespace(t, l.cluster, "differential")}
 	x.sides = [2]side{{name: theirs}, {name: ours}}
-	settled := func() (int32, bool) { return l.watcher.settled(x.namespace) }
+	settled := func() (int32, bool) { return l.watcher.settled(x.namespace, theirs, s.warmth()) }
 	if s.Unready {
 		settled = func() (int32, bool) { return l.watcher.created(x.namespace) }
 	}
 	x.feed = l.external.feed(x.namespace, settled)
+	if s.resource() >= 0 {
+		x.use = l.external.use(x.namespace, s, x.feed, l.watcher)
+	}
 	for i, step := range s.Steps {
 		x.load(step)
 		if i == 0 {
@@ -73,6 +78,9 @@ func (x *trial) load(step Step) {
 	ctx := x.t.Context()
 	_, err := x.redis.Client().TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, load := range step {
+			if x.scenario.Metrics[i].Resource != "" {
+				continue
+			}
 			key := x.stream(i)
 			pipe.Del(ctx, key)
 			if load == Broken {
@@ -88,6 +96,9 @@ func (x *trial) load(step Step) {
 		x.t.Fatalf("set the streams: %v", err)
 	}
 	x.feed.set(step)
+	if x.use != nil {
+		x.use.ours.set(step)
+	}
 	x.readings.forget(x.namespace)
 	x.loaded = time.Now()
 	x.mark(true)
@@ -134,7 +145,7 @@ func (x *trial) settle(step int) {
 	x.t.Helper()
 	x.await(fmt.Sprintf("step %d, loads %v", step, x.scenario.Steps[step]), func() string {
 		x.mark(false)
-		seen, current := x.readings.seen(x.namespace, x.scenario.Steps[step])
+		seen, current := x.seen(x.scenario.Steps[step])
 		dwell := x.scenario.dwell()
 		if dwell > 0 { // on a machine that is busy, looks are late
 			dwell += x.feed.seen().longest + seen.longest
@@ -152,6 +163,15 @@ func (x *trial) settle(step int) {
 	})
 }
 
+// seen says how often ours has looked, and whether it sees these loads.
+func (x *trial) seen(loads Step) (looks beats, current bool) {
+	looks, current = x.readings.seen(x.namespace, x.scenario.Metrics, loads)
+	if x.use != nil { // a look at a workload that has not settled does not count
+		looks = x.use.ours.seen()
+	}
+	return looks, current
+}
+
 // lastChange is when a count or the loads last changed.
 func (x *trial) lastChange() time.Time {
 	last := x.loaded
@@ -165,7 +185,7 @@ func (x *trial) lastChange() time.Time {
 
 // mark notes how often each side has looked: of both, or of those whose count has changed since it was last noted.
 func (x *trial) mark(both bool) {
-	decided, _ := x.readings.seen(x.namespace, nil)
+	decided, _ := x.seen(nil)
 	for i, n := range []int{x.feed.seen().n, decided.n} {
 		s := &x.sides[i]
 		if changes := len(x.watcher.changes(x.namespace, s.name)); both || changes != s.changes {
@@ -216,7 +236,7 @@ func (x *trial) apart(hpa, mine history) string {
 	if x.scenario.dwell() < 2*slack || len(hpa) != len(mine) {
 		return ""
 	}
-	decided, _ := x.readings.seen(x.namespace, nil)
+	decided, _ := x.seen(nil)
 	allowed := slack + x.feed.seen().longest + decided.longest
 	var faults []string
 	for i := range hpa {

@@ -9,7 +9,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -19,7 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// watcher keeps every count that any Deployment ever had, and knows whether the pods of those under an HPA are as wanted.
+// watcher keeps every count that any Deployment ever had, and knows whether its pods are as wanted.
 type watcher struct {
 	deployments applisters.DeploymentLister
 	pods        corelisters.PodLister
@@ -37,12 +36,9 @@ type change struct {
 // watch watches until ctx ends.
 func watch(ctx context.Context, kube kubernetes.Interface) (*watcher, error) {
 	all := informers.NewSharedInformerFactory(kube, 0)
-	theirPods := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
-		o.LabelSelector = app + "=" + theirs
-	}))
 	w := &watcher{
 		deployments: all.Apps().V1().Deployments().Lister(),
-		pods:        theirPods.Core().V1().Pods().Lister(),
+		pods:        all.Core().V1().Pods().Lister(),
 		seen:        map[types.NamespacedName][]change{},
 	}
 	if _, err := all.Apps().V1().Deployments().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -51,10 +47,8 @@ func watch(ctx context.Context, kube kubernetes.Interface) (*watcher, error) {
 	}); err != nil {
 		return nil, err
 	}
-	for _, factory := range []informers.SharedInformerFactory{all, theirPods} {
-		factory.StartWithContext(ctx)
-		factory.WaitForCacheSyncWithContext(ctx)
-	}
+	all.StartWithContext(ctx)
+	all.WaitForCacheSyncWithContext(ctx)
 	return w, ctx.Err()
 }
 
@@ -79,9 +73,14 @@ func (w *watcher) changes(namespace, name string) history {
 	return append(history(nil), w.seen[types.NamespacedName{Namespace: namespace, Name: name}]...)
 }
 
-// settled says whether the Deployment under the HPA has exactly the pods that it wants, all Ready, and says so itself.
-func (w *watcher) settled(namespace string) (replicas int32, ok bool) {
-	d, err := w.deployments.Deployments(namespace).Get(theirs)
+// of are the pods of a Deployment.
+func (w *watcher) of(namespace, name string) ([]*corev1.Pod, error) {
+	return w.pods.Pods(namespace).List(labels.SelectorFromSet(labels.Set{app: name}))
+}
+
+// settled says whether a Deployment has exactly the pods that it wants, all Ready for that long at least, and says so itself.
+func (w *watcher) settled(namespace, name string, long time.Duration) (replicas int32, ok bool) {
+	d, err := w.deployments.Deployments(namespace).Get(name)
 	if err != nil {
 		return 0, false
 	}
@@ -89,12 +88,12 @@ func (w *watcher) settled(namespace string) (replicas int32, ok bool) {
 	if d.Status.ObservedGeneration < d.Generation || d.Status.Replicas != want || d.Status.ReadyReplicas != want {
 		return want, false
 	}
-	pods, err := w.pods.Pods(namespace).List(labels.Everything())
+	pods, err := w.of(namespace, name)
 	if err != nil || len(pods) != int(want) {
 		return want, false
 	}
 	for _, pod := range pods {
-		if !ready(pod) {
+		if !ready(pod, long) {
 			return want, false
 		}
 	}
@@ -107,17 +106,17 @@ func (w *watcher) created(namespace string) (replicas int32, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	pods, err := w.pods.Pods(namespace).List(labels.Everything())
+	pods, err := w.of(namespace, theirs)
 	return *d.Spec.Replicas, err == nil && len(pods) == int(*d.Spec.Replicas)
 }
 
-func ready(pod *corev1.Pod) bool {
+func ready(pod *corev1.Pod, long time.Duration) bool {
 	if pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning {
 		return false
 	}
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
+			return c.Status == corev1.ConditionTrue && time.Since(c.LastTransitionTime.Time) >= long
 		}
 	}
 	return false
