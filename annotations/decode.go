@@ -17,6 +17,7 @@ var (
 	fallbackSchema = schema.For[Fallback]()
 	formulaSchema  = schema.For[Formula]()
 	scheduleSchema = schema.For[Schedule]()
+	strategySchema = schema.For[JobStrategy]()
 )
 
 // SettingsFields returns the annotations with fixed keys, for the documentation.
@@ -53,10 +54,7 @@ func Decode(annotations map[string]string, types Types) Result {
 			schedules = append(schedules, key)
 		case ResourceOf(name) != "":
 			short = append(short, key)
-		case name == fallbackKey:
-			d.result.Workload.Fallback = decodeMapping[Fallback](&d, fallbackSchema, key, annotations[key])
-		case name == formulaKey:
-			d.result.Workload.Formula = decodeMapping[Formula](&d, formulaSchema, key, annotations[key])
+		case d.mapping(name, annotations[key]):
 		case !known(name):
 			d.fault(key, unknownKey(name))
 		default:
@@ -79,11 +77,9 @@ func Decode(annotations map[string]string, types Types) Result {
 		d.schedule(key, annotations[key])
 	}
 	d.namesOnce(triggers, short)
-	d.zeroNeedsEvents(slices.Concat(triggers, short))
-	if len(triggers)+len(short) == 0 {
-		d.fault(Prefix+"trigger.<name>", schema.Problem{Text: "missing; want at least one trigger"})
-	}
+	d.enoughTriggers(slices.Concat(triggers, short))
 	d.formula(triggers)
+	d.jobs(annotations)
 	d.result.Faults, d.result.Warnings = d.result.Faults.sorted(), d.result.Warnings.sorted()
 	return d.result
 }
@@ -120,7 +116,7 @@ func known(name string) bool {
 // keys would look alike.
 func unknownKey(name string) schema.Problem {
 	text := "unknown annotation " + schema.Plain(Prefix+name)
-	if near := schema.Nearest(name, slices.Concat(settingsSchema.Names(), []string{fallbackKey, formulaKey}, shorthands())); near != "" {
+	if near := schema.Nearest(name, slices.Concat(settingsSchema.Names(), []string{fallbackKey, formulaKey, strategyKey}, shorthands())); near != "" {
 		return schema.Problem{Text: text + "; did you mean " + Prefix + near + "?"}
 	}
 	kind, label, found := strings.Cut(name, ".")
@@ -140,6 +136,9 @@ func (d *decoder) settings(values schema.Values) {
 	for _, problem := range settingsSchema.Decode(values, nil, s) {
 		bad[problem.Param] = true
 		d.fault(Prefix+problem.Param, schema.Problem{Text: problem.Text})
+	}
+	if _, given := values["min-replicas"]; !given && s.JobMode == JobSpawn {
+		s.MinReplicas = 0
 	}
 	d.badBounds = bad["max-replicas"] || bad["min-replicas"]
 	if !d.badBounds && s.MinReplicas > s.MaxReplicas {

@@ -3,6 +3,7 @@ package annotations
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,6 +83,12 @@ func (w Workload) settingsTexts() map[string]string {
 	}
 	if w.Formula != nil {
 		texts[Prefix+formulaKey] = schema.Format(formulaSchema.Encode(w.Formula), nil)
+	}
+	if w.JobStrategy != nil {
+		texts[Prefix+strategyKey] = schema.Format(strategySchema.Encode(w.JobStrategy), nil)
+	}
+	if w.JobMode == JobSpawn {
+		texts[Prefix+"min-replicas"] = strconv.Itoa(int(w.MinReplicas)) // the default is another one
 	}
 	for _, s := range w.Schedules {
 		texts[Prefix+schedulePrefix+s.Name] = schema.Format(scheduleSchema.Encode(&s), nil)

@@ -22,10 +22,15 @@ func FuzzDecode(f *testing.F) {
 		f.Add("guard.b", "{type: clock, start: a, limit: 1}", trigger)
 		f.Add("fallback", "{replicas: 6, behavior: static}", trigger)
 		f.Add("formula", "{expression: 'a + 2*(a ?? 0)', target: 10}", trigger)
+		f.Add("job-mode", "spawn", trigger)
+		f.Add("job-strategy", "{strategy: custom, runningJobPercentage: 0.5, pendingPodConditions: [Ready]}", trigger)
 		f.Add("schedule.x", "{start: 0 8 * * 1-5, end: 0 20 * * 1-5, timezone: Europe/Berlin, min: 5, max: 20}", trigger)
 	}
 	f.Fuzz(func(t *testing.T, key, text, trigger string) {
 		given := map[string]string{"autoscale.io/max-replicas": "10", "autoscale.io/trigger.a": trigger, annotations.Prefix + key: text}
+		if strings.HasPrefix(key, "job-") && key != "job-mode" {
+			given["autoscale.io/job-mode"] = "spawn"
+		}
 		result := annotations.Decode(given, types{})
 		if again := annotations.Decode(given, types{}); !reflect.DeepEqual(result, again) {
 			t.Fatalf("%q was decoded differently:\n%+v\n%+v", given, result, again)

@@ -11,6 +11,11 @@ const (
 	Bucket = Prefix + "bucket"
 	// StateKey holds a State.
 	StateKey = Prefix + "state"
+	// Template, TemplateBucket and TemplateHash are labels of the Jobs that were made of a template, and of their pods: its name, shortened if it is no
+	// label's value; the value of its label Bucket; and a hash of what they were made of.
+	Template       = Prefix + "template"
+	TemplateBucket = Prefix + "template-bucket"
+	TemplateHash   = Prefix + "template-hash"
 	// StatusKey holds the conditions, written only when one changes.
 	StatusKey = Prefix + "status"
 )
@@ -21,6 +26,7 @@ const (
 	schedulePrefix = "schedule."
 	fallbackKey    = "fallback"
 	formulaKey     = "formula"
+	strategyKey    = "job-strategy"
 )
 
 // Configured says whether any annotation asks for management: one under the prefix that the autoscaler does not write itself.

@@ -22,7 +22,24 @@ func Mappings() []Mapping {
 		{Prefix + fallbackKey, fallbackSchema.Fields()},
 		{Prefix + formulaKey, formulaSchema.Fields()},
 		{Prefix + schedulePrefix + "<name>", scheduleSchema.Fields()},
+		{Prefix + strategyKey, strategySchema.Fields()},
 	}
+}
+
+// mapping decodes the annotations whose value is a mapping and that have one fixed key each. It is false for any other.
+func (d *decoder) mapping(name, text string) bool {
+	w, key := &d.result.Workload, Prefix+name
+	switch name {
+	case fallbackKey:
+		w.Fallback = decodeMapping[Fallback](d, fallbackSchema, key, text)
+	case formulaKey:
+		w.Formula = decodeMapping[Formula](d, formulaSchema, key, text)
+	case strategyKey:
+		w.JobStrategy = d.jobStrategy(key, text)
+	default:
+		return false
+	}
+	return true
 }
 
 // decodeMapping decodes a mapping of fixed parameters, or reports what is wrong with it and returns nil.

@@ -82,8 +82,12 @@ func (d *decoder) namesOnce(triggers, short []string) {
 	}
 }
 
-// zeroNeedsEvents refuses zero and idle counts where nothing could ever end or begin them. triggers are the keys of all triggers.
-func (d *decoder) zeroNeedsEvents(triggers []string) {
+// enoughTriggers reports that there is no trigger, or none that could ever end or begin a zero or idle count. triggers are the keys of all triggers.
+func (d *decoder) enoughTriggers(triggers []string) {
+	if len(triggers) == 0 {
+		d.fault(Prefix+"trigger.<name>", schema.Problem{Text: "missing; want at least one trigger"})
+		return
+	}
 	for _, key := range triggers {
 		if !d.resources[key] {
 			return
@@ -91,7 +95,7 @@ func (d *decoder) zeroNeedsEvents(triggers []string) {
 	}
 	const why = "; cpu and memory say nothing of pods that are not there, so an event trigger has to tell when there is work"
 	w := &d.result.Workload
-	if d.badBounds || len(triggers) == 0 {
+	if d.badBounds || len(triggers) == 0 || w.JobMode == JobSpawn {
 		return
 	}
 	if w.MinReplicas == 0 {

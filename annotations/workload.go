@@ -32,7 +32,7 @@ func (w Workload) Ceiling() int32 {
 
 // Settings are the annotations with one fixed key each: bounds, tempo and brakes. The name tags are the keys below the prefix.
 type Settings struct {
-	MinReplicas  int32  `name:"min-replicas" default:"1" min:"0" doc:"The floor while the workload is active. 0 allows scaling to zero; zero is always opted into."`
+	MinReplicas  int32  `name:"min-replicas" default:"1" min:"0" doc:"The floor while the workload is active. 0 allows scaling to zero; zero is always opted into. In the job-mode spawn it is the number of Jobs that always run, and 0 when it is absent."`
 	MaxReplicas  int32  `name:"max-replicas" required:"true" min:"1" doc:"The ceiling."`
 	IdleReplicas *int32 `name:"idle-replicas" min:"0" doc:"The count while every event trigger is idle; less than min-replicas. When absent, the idle count is 0 if min-replicas is 0, and min-replicas otherwise."`
 
@@ -49,11 +49,16 @@ type Settings struct {
 
 	JobMode string `name:"job-mode" enum:"resize,spawn" doc:"For Jobs and CronJobs only. resize, the default of a Job, changes its parallelism and ends no pod; spawn takes the Job, or a suspended CronJob, as the template of one Job for each unit of work."`
 
+	JobRollout                 string `name:"job-rollout" enum:"keep,replace" doc:"In the job-mode spawn: what an edit of the template does to Jobs of the template before. keep, the default, leaves them alone; replace deletes those that have not started, so that new ones take their place. One that runs is never ended."`
+	SuccessfulJobsHistoryLimit *int32 `name:"successful-jobs-history-limit" min:"0" doc:"In the job-mode spawn: how many Jobs that succeeded are kept; older ones are deleted. When absent, 100."`
+	FailedJobsHistoryLimit     *int32 `name:"failed-jobs-history-limit" min:"0" doc:"In the job-mode spawn: how many Jobs that failed are kept; older ones are deleted. When absent, 100."`
+
 	OnRemoval string `name:"on-removal" default:"keep" enum:"keep,restore" doc:"What happens to the count when the annotations are removed: keep leaves it (a zero made by the autoscaler becomes the count from before adoption, at least 1); restore puts back the count from before adoption."`
 	Class     string `name:"class" doc:"Which install manages this workload, when several share a cluster; compared with the flag --class."`
-	// Fallback and Formula are nil when they are not set.
-	Fallback *Fallback
-	Formula  *Formula
+	// Fallback, Formula and JobStrategy are nil when they are not set.
+	Fallback    *Fallback
+	Formula     *Formula
+	JobStrategy *JobStrategy
 
 	EnvContainer string `name:"env-container" doc:"The container whose environment is read for parameters given as …FromEnv. When absent, the first."`
 }

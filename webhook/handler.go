@@ -95,13 +95,14 @@ func (h *Handler) logOf(req admission.Request) logr.Logger {
 func (h *Handler) read(req admission.Request) (request, error) {
 	q := request{group: req.Kind.Group, kind: req.Kind.Kind, namespace: req.Namespace, user: req.UserInfo.Username, now: h.reviewer.Now()}
 	var err error
-	if q.new, err = parse(req.Object.Raw); err != nil {
+	field := countField(q.group, q.kind)
+	if q.new, err = parse(req.Object.Raw, field); err != nil {
 		return q, err
 	}
 	if req.Operation != admissionv1.Update {
 		return q, nil
 	}
-	if q.old, err = parse(req.OldObject.Raw); err != nil {
+	if q.old, err = parse(req.OldObject.Raw, field); err != nil {
 		return q, fmt.Errorf("its old version: %w", err)
 	}
 	if q.old == nil {

@@ -22,12 +22,18 @@ type object struct {
 		DeletionTimestamp *metav1.Time            `json:"deletionTimestamp"`
 	} `json:"metadata"`
 	Spec *struct {
-		Replicas count `json:"replicas"`
+		Replicas    count `json:"replicas"`
+		Parallelism count `json:"parallelism"`
+		Suspend     flag  `json:"suspend"`
+		ManagedBy   any   `json:"managedBy"`
 	} `json:"spec"`
+
+	// field is the name in the spec under which the kind has its count; empty when it has none.
+	field string
 }
 
 // parse returns nil for no object.
-func parse(raw []byte) (*object, error) {
+func parse(raw []byte, field string) (*object, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
@@ -36,10 +42,13 @@ func parse(raw []byte) (*object, error) {
 	if err := json.Unmarshal(raw, &o); err != nil {
 		return nil, err
 	}
+	if o != nil {
+		o.field = field
+	}
 	return o, nil
 }
 
-// count is spec.replicas: absent, a number ≥ 0, or something that only the kind itself understands, or refuses.
+// count is a field of the spec: absent, a number ≥ 0, or something that only the kind itself understands, or refuses.
 type count struct {
 	n        int32
 	set, odd bool
@@ -59,27 +68,54 @@ func (c *count) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// flag is a truth in the spec; anything else that an unusual kind keeps under that name is false.
+type flag bool
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (f *flag) UnmarshalJSON(data []byte) error {
+	*f = string(data) == "true"
+	return nil
+}
+
 // defaultReplicas is what Kubernetes makes of an absent count.
 const defaultReplicas = 1
 
 // replicas is the count that the spec asks for; an absent one is the default. ok is false when it cannot be told.
 func (o *object) replicas() (n int32, ok bool) {
+	c := o.count()
 	switch {
-	case o.Spec == nil || o.Spec.Replicas == count{}:
-		return defaultReplicas, true
-	case o.Spec.Replicas.odd:
+	case o.field == "" || c.odd:
 		return 0, false
+	case !c.set:
+		return defaultReplicas, true
 	}
-	return o.Spec.Replicas.n, true
+	return c.n, true
+}
+
+// count is the count as it is written.
+func (o *object) count() count {
+	switch {
+	case o.Spec == nil:
+		return count{}
+	case o.field == "replicas":
+		return o.Spec.Replicas
+	case o.field == "parallelism":
+		return o.Spec.Parallelism
+	}
+	return count{}
 }
 
 // writtenReplicas is the count where it stands in the object, nil otherwise.
 func (o *object) writtenReplicas() *int32 {
-	if o.Spec == nil || !o.Spec.Replicas.set {
+	c := o.count()
+	if !c.set {
 		return nil
 	}
-	return &o.Spec.Replicas.n
+	return &c.n
 }
+
+// suspended says whether spec.suspend is set.
+func (o *object) suspended() bool { return o.Spec != nil && bool(o.Spec.Suspend) }
 
 // configured says whether the annotations ask for management by any install.
 func (o *object) configured() bool { return o != nil && annotations.Configured(o.Metadata.Annotations) }

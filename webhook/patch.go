@@ -18,10 +18,13 @@ func (v verdict) patch(o *object) []jsonpatch.Operation {
 	switch {
 	case v.replicas == nil:
 	case o.Spec == nil:
-		ops = append(ops, jsonpatch.NewOperation("add", "/spec", map[string]any{"replicas": *v.replicas}))
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec", map[string]any{o.field: *v.replicas}))
 	default:
 		// "add" also replaces.
-		ops = append(ops, jsonpatch.NewOperation("add", "/spec/replicas", *v.replicas))
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/"+o.field, *v.replicas))
+	}
+	if v.suspend {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/suspend", true))
 	}
 	return ops
 }

@@ -19,7 +19,7 @@ func (r Reviewer) keepReplicas(q request, workload annotations.Workload, v *verd
 	if settings.DryRun {
 		// A dry run writes no replicas, so the manifest's count is in force.
 		if asked != live {
-			v.warn("spec.replicas goes from %d to %d as asked, since autoscale.io/dry-run is on; without it, it would stay at %d", live, asked, live)
+			v.warn("spec.%s goes from %d to %d as asked, since autoscale.io/dry-run is on; without it, it would stay at %d", q.new.field, live, asked, live)
 		}
 		return
 	}
@@ -28,19 +28,22 @@ func (r Reviewer) keepReplicas(q request, workload annotations.Workload, v *verd
 	if len(workload.Schedules) == 0 && !paused(settings, q.now) && r.boundsMoved(q, settings) {
 		kept = within(settings, live, q.old)
 	}
+	if q.isJob() {
+		kept = max(kept, live) // lower is for the loop, which ends no pod
+	}
 	if asked == kept {
 		return
 	}
 	v.replicas = &kept
 	switch {
 	case kept == live:
-		v.warn("spec.replicas stays at %d instead of %d, since autoscale.io manages it: leave replicas out of the manifest; to change the count use kubectl scale, autoscale.io/pause or the bounds",
-			kept, asked)
+		v.warn("spec.%s stays at %d instead of %d, since autoscale.io manages it: leave %s out of the manifest; to change the count use %sautoscale.io/pause or the bounds",
+			q.new.field, kept, asked, q.new.field, orScale(q))
 	case asked == live:
-		v.warn("spec.replicas goes from %d to %d, the nearest count within the new bounds %d to %d", live, kept, settings.MinReplicas, settings.MaxReplicas)
+		v.warn("spec.%s goes from %d to %d, the nearest count within the new bounds %d to %d", q.new.field, live, kept, settings.MinReplicas, settings.MaxReplicas)
 	default:
-		v.warn("spec.replicas goes from %d to %d instead of %d, the count nearest to the live one within the new bounds %d to %d; autoscale.io manages it",
-			live, kept, asked, settings.MinReplicas, settings.MaxReplicas)
+		v.warn("spec.%s goes from %d to %d instead of %d, the count nearest to the live one within the new bounds %d to %d; autoscale.io manages it",
+			q.new.field, live, kept, asked, settings.MinReplicas, settings.MaxReplicas)
 	}
 }
 
@@ -83,13 +86,12 @@ func within(s annotations.Settings, live int32, old *object) int32 {
 // removes all annotations of the prefix at once.
 //
 // A count that the request itself names is taken for meant, except for 1: that is also what Kubernetes makes of a manifest without replicas.
-func (r Reviewer) leaveReplicas(q request, v *verdict) {
+func leaveReplicas(q request, settings annotations.Settings, v *verdict) {
 	live, ok := q.old.replicas()
 	asked, okNew := q.new.replicas()
 	if !ok || !okNew || asked != live && asked != defaultReplicas {
 		return
 	}
-	settings := r.decode(q, q.old).Workload.Settings
 	if settings.DryRun {
 		return
 	}
@@ -99,16 +101,36 @@ func (r Reviewer) leaveReplicas(q request, v *verdict) {
 		state.Zero = q.old.own().label != nil
 	}
 	left := annotations.CountAfterRemoval(settings.OnRemoval, state, live)
+	if q.isJob() && left < live {
+		left = live
+		v.warn("autoscale.io/on-removal was restore, but spec.parallelism stays at %d: to lower it would end pods that run", live)
+	}
 	if left == asked {
 		return
 	}
 	v.replicas = &left
 	switch {
 	case left == live:
-		v.warn("spec.replicas stays at %d instead of %d now that autoscale.io no longer manages it; to change the count use kubectl scale", left, asked)
+		v.warn("spec.%s stays at %d instead of %d now that autoscale.io no longer manages it; to change the count use %s", q.new.field, left, asked, countTool(q))
 	case live == 0 && state.Zero:
-		v.warn("spec.replicas goes from 0 to %d now that autoscale.io no longer manages it: a zero made by the autoscaler is not left behind", left)
+		v.warn("spec.%s goes from 0 to %d now that autoscale.io no longer manages it: a zero made by the autoscaler is not left behind", q.new.field, left)
 	default:
-		v.warn("spec.replicas goes from %d to %d now that autoscale.io no longer manages it: autoscale.io/on-removal was restore", live, left)
+		v.warn("spec.%s goes from %d to %d now that autoscale.io no longer manages it: autoscale.io/on-removal was restore", q.new.field, live, left)
 	}
+}
+
+// countTool is what a person sets the count of a kind with: a Job has no scale subresource.
+func countTool(q request) string {
+	if q.isJob() {
+		return "kubectl patch"
+	}
+	return "kubectl scale"
+}
+
+// orScale names kubectl scale among the ways to change a managed count. On a Job it is none: what it writes is an ordinary update, which is undone.
+func orScale(q request) string {
+	if q.isJob() {
+		return ""
+	}
+	return "kubectl scale, "
 }

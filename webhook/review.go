@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"autoscale.io/annotations"
@@ -17,6 +19,8 @@ type Reviewer struct {
 	Class string
 	// Scalable recognises kinds that are managed beside the built-in ones; an object that one of them controls is left alone. Defaults to none.
 	Scalable func(group, kind string) bool
+	// Unmanaged says why this install does not manage a kind, so that annotations have no effect there; empty when it does. Defaults to managing every kind.
+	Unmanaged func(group, kind string) string
 	// Now is the clock, for the time of an adoption and the end of a pause.
 	Now func() time.Time
 }
@@ -53,6 +57,8 @@ type verdict struct {
 	own *ownMetadata
 	// replicas is the count after the request; nil leaves it as the request has it.
 	replicas *int32
+	// suspend sets spec.suspend.
+	suspend bool
 }
 
 func (v *verdict) warn(format string, args ...any) {
@@ -96,6 +102,11 @@ func (r Reviewer) ownedByScalable(o *object) bool {
 
 // manage answers for an object that is managed after the request.
 func (r Reviewer) manage(q request) verdict {
+	if why := r.unmanaged(q); why != "" {
+		v := verdict{outcome: outcomeIgnored}
+		v.warn("the annotations autoscale.io/… have no effect on this %s: %s", q.kind, why)
+		return v
+	}
 	v := verdict{outcome: outcomeAdopted}
 	if r.manages(q.old) {
 		v.outcome = outcomeManaged
@@ -110,10 +121,24 @@ func (r Reviewer) manage(q request) verdict {
 	}
 	v.warnings = append(v.warnings, decoded.Warnings.Texts()...)
 	v.own = r.stamp(q)
-	if q.old != nil {
+	switch {
+	case decoded.Workload.JobMode == annotations.JobSpawn:
+		keepTemplate(q, &v)
+	case ledByOther(q):
+		if !r.manages(q.old) {
+			v.warn("another controller leads this Job (spec.managedBy, or the label %s), so its parallelism is left alone", queueLabel)
+		}
+	case q.old != nil:
 		r.keepReplicas(q, decoded.Workload, &v)
 	}
 	return v
+}
+
+func (r Reviewer) unmanaged(q request) string {
+	if r.Unmanaged == nil {
+		return ""
+	}
+	return r.Unmanaged(q.group, q.kind)
 }
 
 func (r Reviewer) faultsBefore(q request) annotations.Faults {
@@ -125,13 +150,23 @@ func (r Reviewer) faultsBefore(q request) annotations.Faults {
 
 // decode reads what the annotations of the old or the new object ask for.
 func (r Reviewer) decode(q request, o *object) annotations.Result {
-	return annotations.Decode(o.Metadata.Annotations, r.Types).On(q.group, q.kind)
+	decoded := annotations.Decode(o.Metadata.Annotations, r.Types).On(q.group, q.kind)
+	if decoded.Workload.JobMode == annotations.JobSpawn {
+		decoded.Faults = append(decoded.Faults, templateFaults(q, o)...)
+		slices.SortStableFunc(decoded.Faults, func(a, b annotations.Fault) int { return strings.Compare(a.Key, b.Key) })
+	}
+	return decoded
 }
 
 // release answers for an object that stops being managed.
 func (r Reviewer) release(q request) verdict {
 	v := verdict{outcome: outcomeReleased, own: &ownMetadata{}}
-	r.leaveReplicas(q, &v)
+	settings := r.decode(q, q.old).Workload.Settings
+	if settings.JobMode == annotations.JobSpawn {
+		leaveTemplate(q, &v)
+	} else {
+		leaveReplicas(q, settings, &v)
+	}
 	return v
 }
 

@@ -184,7 +184,7 @@ func TestRemovalEndsTheManagement(t *testing.T) {
 	})
 }
 
-func ref(o object) *object { return &o }
+func ref[T any](o T) *T { return &o }
 
 // by is the same request of another user.
 func (c admissionCase) by(user string) admissionCase {

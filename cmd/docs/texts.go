@@ -34,6 +34,9 @@ func mappingIntros() map[string]string {
 		"autoscale.io/schedule.<name>": "Other bounds inside a window of time.\n\n" +
 			"```yaml\nautoscale.io/schedule.office: \"{start: 0 8 * * 1-5, end: 0 20 * * 1-5, timezone: Europe/Berlin, min: 5, max: 20}\"\n```\n\n" +
 			"Where several windows are open, the largest min and the largest max count, so that none gets less than it asks for. An end beats a start at the same time.\n",
+		"autoscale.io/job-strategy": "How many Jobs a value asks for with `job-mode: spawn`; [spawning Jobs](spawning-jobs.md) has the formulas. A word such as `accurate`, or a mapping:\n\n" +
+			"```yaml\nautoscale.io/job-strategy: \"{strategy: custom, queueLengthDeduction: 1, runningJobPercentage: 0.5}\"\n```\n\n" +
+			"KEDA's `customScalingQueueLengthDeduction` and `customScalingRunningJobPercentage` are read, too.\n",
 	}
 }
 

@@ -167,6 +167,8 @@ func (p *Product) Start(ctx context.Context, name string, args ...string) (*Auto
 		Args: append([]string{
 			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace,
 			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(p.port),
+			// The sources are processes of this host, too; the rest of loopback stays out of reach.
+			"--egress-allow=" + loopback + "/32",
 			fmt.Sprintf("--metrics-bind-address=%s:%d", loopback, metrics), fmt.Sprintf("--health-probe-bind-address=%s:%d", loopback, health),
 		}, args...),
 		Ready: func(ctx context.Context) error {

@@ -63,7 +63,7 @@ func TestConnectionFaults(t *testing.T) {
 			t.Errorf("%s:\ngot  %v\nwant %v", text, err, want)
 		}
 	}
-	s, _, err := parseConnection("u:p@tcp([::1]:7)/d?multiStatements=true&allowAllFiles=true&allowCleartextPasswords=true&parseTime=true&charset=utf8")
+	s, _, err := parseConnection("u:p@tcp([::1]:7)/d?multiStatements=true&allowCleartextPasswords=true&parseTime=true&charset=utf8")
 	if err != nil || s.host != "::1" || s.port != 7 || s.database != "d" {
 		t.Errorf("got %+v, %v", s, err)
 	}

@@ -17,7 +17,7 @@ import (
 // interval is how often a query runs where nothing else is said: it costs a server more than a look at a stream does.
 const interval = 15 * time.Second
 
-// Definition makes the trigger type mysql. Triggers of one definition share their connections. With a zero env it can be decoded, not opened.
+// Definition makes the trigger type mysql. Triggers of one definition share their connections. A zero env has the strictest dialer.
 func Definition(env scalers.Env) scalers.Definition { return definition(env, sqlquery.DefaultLimits()) }
 
 func definition(env scalers.Env, limits sqlquery.Limits) scalers.Definition {
@@ -65,7 +65,7 @@ func (s server) config(env scalers.Env) (*driver.Config, error) {
 	config := driver.NewConfig()
 	config.User, config.Passwd, config.DBName = s.user, s.password, s.database
 	config.Net, config.Addr = "tcp", net.JoinHostPort(s.host, strconv.Itoa(int(s.port)))
-	config.DialFunc = env.Dial
+	config.DialFunc = env.Dialer()
 	// It would print what failed to where nobody redacts.
 	config.Logger = &driver.NopLogger{}
 	// Asking the server for its own size costs a round trip, and no answer of one number needs it.

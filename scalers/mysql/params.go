@@ -90,6 +90,7 @@ func statement(c *sqlquery.Checker) {
 var (
 	errForm   = errors.New("not a valid connection string; want user:password@tcp(host:port)/database, or the parameters host, username, password and database, which take every character")
 	errSocket = errors.New("the connection string names a socket or another kind of network, which are refused; want tcp(host:port)")
+	errFiles  = errors.New("the connection string allows the server to ask for files of the autoscaler (allowAllFiles), which is refused; remove it")
 	errTLS    = errors.New("the connection string's tls is not supported; want true or false there, or the tls parameters, such as tls.caFrom or tls.insecureSkipVerify")
 	errParams = errors.New("the connection string sets variables of the session or names a key, which is not supported; want the server, the user and the database alone")
 )
@@ -103,6 +104,8 @@ func parseConnection(text string) (s server, tls string, err error) {
 		return server{}, "", explainDSN(text)
 	case parsed.Net != "tcp":
 		return server{}, "", errSocket
+	case parsed.AllowAllFiles:
+		return server{}, "", errFiles
 	case parsed.TLSConfig != "" && parsed.TLSConfig != "true" && parsed.TLSConfig != "false":
 		return server{}, "", errTLS
 	case len(parsed.Params) > 0 || parsed.ServerPubKey != "":

@@ -49,13 +49,14 @@ func (s server) config(env scalers.Env) (*pgx.ConnConfig, error) {
 		return nil, err
 	}
 	c.ValidateConnect = validators()[s.attrs]
+	dial := env.Dialer()
 	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if _, ours := ctx.Value(wanted{}).(bool); !ours {
 			// The driver would open a connection to cancel a query that was given up. The server's own timeout ends that query, and who cannot be reached
 			// cannot be asked either.
 			return nil, errors.New("queries are not cancelled")
 		}
-		conn, err := env.Dial(ctx, network, address)
+		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

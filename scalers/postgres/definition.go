@@ -17,7 +17,7 @@ import (
 // interval is how often a query runs where nothing else is said: it costs a server more than a look at a stream does.
 const interval = 15 * time.Second
 
-// Definition makes the trigger type postgres. Triggers of one definition share their connections. With a zero env it can be decoded, not opened.
+// Definition makes the trigger type postgres. Triggers of one definition share their connections. A zero env has the strictest dialer.
 func Definition(env scalers.Env) scalers.Definition { return definition(env, sqlquery.DefaultLimits()) }
 
 func definition(env scalers.Env, limits sqlquery.Limits) scalers.Definition {

@@ -104,6 +104,9 @@ func (e explainer) explain(err error) error {
 		return fmt.Errorf("the server's certificate is of an authority that is not trusted; give its certificate as tls.caFrom: %s", text)
 	case errors.As(err, &name):
 		return fmt.Errorf("the server's certificate is for another name; set tls.serverName, or sslmode: verify-ca: %s", text)
+	case strings.Contains(text, "invalid body length"), strings.Contains(text, "unknown message type"):
+		// The numbers in the driver's text are letters of the answer, and whoever chooses an address would read what answers there.
+		return errors.New("what answers is no PostgreSQL server; want the address of one")
 	case strings.Contains(text, "ValidateConnect failed"):
 		return fmt.Errorf("no server is one that targetSessionAttrs asks for: %s", text)
 	case strings.Contains(text, "server refused TLS connection"):

@@ -3,6 +3,7 @@ package redisstreams
 import (
 	"testing"
 
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -10,7 +11,7 @@ import (
 func BenchmarkCount(b *testing.B) {
 	server := servers.MustRedis(b, servers.RedisOptions{})
 	admin := server.Client()
-	client := NewClient(ClientOptions{Mode: Standalone, Addresses: []string{server.Addr()}, Dial: dialer})
+	client := NewClient(ClientOptions{Mode: Standalone, Addresses: []string{server.Addr()}, Dial: scalertest.Dial})
 	b.Cleanup(func() { _ = client.Close() })
 	for _, command := range [][]any{
 		{"XGROUP", "CREATE", "idle", "g", "0", "MKSTREAM"}, {"XADD", "idle", "*", "k", "v"}, {"XREADGROUP", "GROUP", "g", "c", "NOACK", "STREAMS", "idle", ">"},

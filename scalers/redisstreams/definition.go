@@ -17,7 +17,7 @@ import (
 // clients are shared by all triggers that name the same server, user and trust.
 type clients = pool.Pool[[32]byte, redis.UniversalClient]
 
-// Definition makes the trigger type redis-streams. Triggers of one definition share their connections. With a zero env it can be decoded, not opened.
+// Definition makes the trigger type redis-streams. Triggers of one definition share their connections. A zero env has the strictest dialer.
 func Definition(env scalers.Env) scalers.Definition {
 	shared := &clients{}
 	return scalers.Define(scalers.Definition{
@@ -89,7 +89,7 @@ func (p *params) client(env scalers.Env, host scalers.Host) (ClientOptions, erro
 	return ClientOptions{
 		Mode: p.Mode, Addresses: addresses, Username: p.Username, Password: p.Password, Database: int(p.Database),
 		SentinelMaster: p.SentinelMaster, SentinelUsername: p.SentinelUsername, SentinelPassword: p.SentinelPassword,
-		TLS: config, Dial: env.Dial,
+		TLS: config, Dial: env.Dialer(),
 	}, nil
 }
 

@@ -175,7 +175,7 @@ func (r texts) Resolve(_ context.Context, ref schema.Ref) (string, error) { retu
 
 // What could not be seen at admission, because it is given by reference, is a fault of opening; a value from a Secret is not quoted.
 func TestOpenFaults(t *testing.T) {
-	registry := newRegistry(t, scalers.Env{Dial: dialer})
+	registry := newRegistry(t, scalers.Env{Dial: scalertest.Dial})
 	for _, test := range []struct {
 		trigger, want string
 		refs          texts

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -29,6 +30,9 @@ func (c *Counter) explain(command string, err error) error {
 		return fmt.Errorf("key %q is no stream: %w", c.query.Stream, err)
 	case redis.IsLoadingError(err):
 		return fmt.Errorf("the server is still loading its data: %w", err)
+	case foreign(err):
+		// Not quoted: whoever chooses an address would otherwise read what answers there.
+		return fmt.Errorf("%s on %s: what answers is no Redis server; want the address of one", command, stream)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s on %s: no answer in time: %w", command, stream, err)
 	}
@@ -48,6 +52,12 @@ func refused(err error, command string) string {
 		return command
 	}
 	return strings.ToUpper(strings.ReplaceAll(name, "|", " "))
+}
+
+// foreign tells an answer that is not of the protocol. The client's errors about it quote it and have no type.
+func foreign(err error) bool {
+	var number *strconv.NumError
+	return errors.As(err, &number) || strings.Contains(err.Error(), "redis: can't parse") || strings.Contains(err.Error(), "redis: invalid reply")
 }
 
 // isReply tells what the server said from what the network did.

@@ -2,27 +2,22 @@ package redisstreams
 
 import (
 	"context"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"autoscale.io/scalers/scalertest"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// dialer opens connections as the product's does, without its fences.
-func dialer(ctx context.Context, network, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, address)
-}
-
 // connect makes a client as the scaler does.
 func connect(t *testing.T, o ClientOptions) redis.UniversalClient {
 	t.Helper()
-	o.Dial = dialer
+	o.Dial = scalertest.Dial
 	client := NewClient(o)
 	t.Cleanup(func() { _ = client.Close() })
 	return client

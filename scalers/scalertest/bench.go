@@ -30,12 +30,23 @@ type Bench struct {
 func NewBench(t *testing.T, define func(scalers.Env) scalers.Definition) *Bench {
 	t.Helper()
 	b := &Bench{}
-	registry, err := scalers.NewRegistry(define(scalers.Env{Dial: b.dial}))
+	b.registry = newRegistry(t, define, scalers.Env{Dial: b.dial})
+	return b
+}
+
+// NewBenchIn makes a bench whose scalers have this environment as it is; what they dial is not known.
+func NewBenchIn(t *testing.T, define func(scalers.Env) scalers.Definition, env scalers.Env) *Bench {
+	t.Helper()
+	return &Bench{registry: newRegistry(t, define, env)}
+}
+
+func newRegistry(t *testing.T, define func(scalers.Env) scalers.Definition, env scalers.Env) *scalers.Registry {
+	t.Helper()
+	registry, err := scalers.NewRegistry(define(env))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.registry = registry
-	return b
+	return registry
 }
 
 // countedConn counts itself out when it is closed. One that the garbage collector closes stays counted.
@@ -58,7 +69,7 @@ func (b *Bench) dial(ctx context.Context, network, address string) (net.Conn, er
 		address = b.redirect
 	}
 	b.mu.Unlock()
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := Dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

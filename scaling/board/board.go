@@ -40,6 +40,8 @@ type Trigger struct {
 	Note  string
 	Error string
 	Since time.Time
+	// Spawns says that the workload is a template of Jobs, where an unreadable trigger starts none.
+	Spawns bool
 }
 
 // Title is what a person calls it: "trigger orders", "guard database", "the formula".
@@ -51,6 +53,26 @@ func (t Trigger) Title() string {
 		return "the formula"
 	}
 	return "trigger " + t.Name
+}
+
+// Order asks for new Jobs of a template. It stays on the board until it has been carried out, whatever is decided meanwhile.
+type Order struct {
+	// Batch is unique. An order is carried out once, and no other is given before that one is done, however well it went: what it could not start is
+	// for the next reading to ask for.
+	Batch int64
+	// Jobs is how many to start; 0 when the order was withdrawn.
+	Jobs int32
+	// From is how many were unfinished when the order was given.
+	From int32
+	// Ceiling is the number of unfinished Jobs that must not be passed, whatever runs by now.
+	Ceiling int32
+	// Message says why.
+	Message string
+}
+
+// Allowed is how many Jobs the order may start while running are unfinished.
+func (o Order) Allowed(running int32) int32 {
+	return max(min(o.Jobs, o.Ceiling-max(running, o.From)), 0)
 }
 
 // Entry is the latest decision of one workload. It is never changed once it is on the board.
@@ -68,6 +90,8 @@ type Entry struct {
 	// Fallback says that a fallback stands in for a trigger that cannot be read.
 	Fallback bool
 	Triggers []Trigger
+	// Order is nil unless the workload is a template with Jobs to start.
+	Order *Order
 	// At is when the decision was made.
 	At time.Time
 }
@@ -126,8 +150,15 @@ func (b *Board) All(visit func(Key, *Entry)) {
 }
 
 func (e *Entry) differs(o *Entry) bool {
-	return e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused || e.Fallback != o.Fallback || e.Cooling != o.Cooling || e.Cooling && e.Message != o.Message ||
+	return !sameOrder(e.Order, o.Order) || e.Replicas != o.Replicas || e.From != o.From || e.Reason != o.Reason || e.Active != o.Active || e.Paused != o.Paused || e.Fallback != o.Fallback || e.Cooling != o.Cooling || e.Cooling && e.Message != o.Message ||
 		!slices.EqualFunc(e.Triggers, o.Triggers, func(a, b Trigger) bool {
 			return a.Name == b.Name && a.Guard == b.Guard && a.Known == b.Known && a.Note == b.Note && a.Error == b.Error
 		})
+}
+
+func sameOrder(a, b *Order) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Batch == b.Batch && a.Jobs == b.Jobs
 }

@@ -43,3 +43,36 @@ func TestPutCallsOnlyForWhatMatters(t *testing.T) {
 		t.Error("a deleted workload is still on the board")
 	}
 }
+
+// TestOrdersAreToldOfEachTime: a retry looks like the order before and is another one.
+func TestOrdersAreToldOfEachTime(t *testing.T) {
+	calls := 0
+	b := New(func(Key) { calls++ })
+	for i, order := range []*Order{nil, {Batch: 1, Jobs: 7}, {Batch: 1, Jobs: 7}, {Batch: 2, Jobs: 7}, {Batch: 2}, nil, nil} {
+		b.Put(Key{}, &Entry{Order: order})
+		if want := []int{1, 2, 2, 3, 4, 5, 5}[i]; calls != want {
+			t.Errorf("step %d: called %d times, want %d", i, calls, want)
+		}
+	}
+}
+
+// TestAllowed: what runs by now and what ran then both count, and the ceiling is never passed.
+func TestAllowed(t *testing.T) {
+	for _, c := range []struct {
+		order   Order
+		running int32
+		want    int32
+	}{
+		{Order{Jobs: 32, From: 10, Ceiling: 50}, 10, 32},
+		{Order{Jobs: 32, From: 10, Ceiling: 50}, 5, 32},
+		{Order{Jobs: 32, From: 10, Ceiling: 50}, 30, 20},
+		{Order{Jobs: 32, From: 30, Ceiling: 50}, 5, 20},
+		{Order{Jobs: 2, From: 0, Ceiling: 2}, 1, 1},
+		{Order{Jobs: 2, From: 0, Ceiling: 2}, 7, 0},
+		{Order{Ceiling: 50}, 0, 0},
+	} {
+		if got := c.order.Allowed(c.running); got != c.want {
+			t.Errorf("%+v with %d running: got %d, want %d", c.order, c.running, got, c.want)
+		}
+	}
+}

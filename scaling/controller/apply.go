@@ -21,8 +21,27 @@ func (c *Controller) apply(ctx context.Context, key board.Key, w *workload, obje
 		c.tellDryRun(w, object, entry)
 		return object, nil
 	}
-	from := w.live.Replicas
-	if entry.From == from && entry.Replicas < from && entry.Reason != decide.Paused {
+	if entry.From == w.count() && entry.Replicas != entry.From {
+		var err error
+		if object, err = c.move(ctx, key, w, object, entry); err != nil {
+			return object, err
+		}
+	}
+	if w.live.Replicas > 0 && !w.waits && zeroIsOurs(object) {
+		return c.markZero(ctx, key, w, object, false)
+	}
+	return object, nil
+}
+
+// move writes a count that a decision for the present one asks for.
+func (c *Controller) move(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) (*metav1.PartialObjectMetadata, error) {
+	switch {
+	case entry.Replicas == w.live.Replicas: // a Job has reached it on its way down
+		return object, nil
+	case target.IsJob(key.Resource) && entry.Replicas < w.live.Replicas:
+		return c.lower(ctx, key, w, object, entry)
+	}
+	if entry.Replicas < entry.From && entry.Reason != decide.Paused {
 		if err := c.lookAtRollout(ctx, key, w, object); err != nil {
 			return object, err
 		}
@@ -31,21 +50,14 @@ func (c *Controller) apply(ctx context.Context, key board.Key, w *workload, obje
 			return object, nil
 		}
 	}
-	if entry.From == from && entry.Replicas != from {
-		if entry.Replicas == 0 && !zeroIsOurs(object) {
-			var err error
-			if object, err = c.markZero(ctx, key, w, object, true); err != nil {
-				return object, err
-			}
-		}
-		if err := c.write(ctx, key, w, object, entry); err != nil {
+	if entry.Replicas == 0 && !zeroIsOurs(object) {
+		var err error
+		if object, err = c.markZero(ctx, key, w, object, true); err != nil {
 			return object, err
 		}
 	}
-	if w.live.Replicas > 0 && zeroIsOurs(object) {
-		return c.markZero(ctx, key, w, object, false)
-	}
-	return object, nil
+	live, err := c.Target.Scale(ctx, key, w.version(object), entry.Replicas)
+	return object, c.written(ctx, key, w, object, change{entry.Replicas, entry, live, err})
 }
 
 func (c *Controller) markZero(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, zero bool) (*metav1.PartialObjectMetadata, error) {
@@ -61,32 +73,51 @@ func (c *Controller) markZero(ctx context.Context, key board.Key, w *workload, o
 	return written, nil
 }
 
-// write scales the workload and tells the poller, which looks at its decision again for the new count.
-func (c *Controller) write(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) error {
+// change is a write of a count and what became of it.
+type change struct {
+	to    int32
+	entry *board.Entry
+	live  target.Scale
+	err   error
+}
+
+// written takes in and reports a write, and tells the poller, which looks at its decision again for the new count.
+func (c *Controller) written(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, done change) error {
 	from := w.live.Replicas
 	direction := "up"
-	if entry.Replicas < from {
+	if done.to < from {
 		direction = "down"
 	}
-	written, err := c.Target.Scale(ctx, key, w.version(object), entry.Replicas)
 	var changed *target.ChangedError
 	switch {
-	case errors.As(err, &changed):
+	case errors.As(done.err, &changed):
 		c.Metrics.Scales.WithLabelValues(direction, "conflict").Inc()
-		return err
-	case err != nil:
+		return done.err
+	case done.err != nil:
 		c.Metrics.Scales.WithLabelValues(direction, "error").Inc()
-		if !target.IsGone(err) && ctx.Err() == nil {
-			c.Events.ScaleFailed(object, err)
-		}
-		return err
+		c.scaleFailed(ctx, object, done.err)
+		return done.err
 	}
 	c.Metrics.Scales.WithLabelValues(direction, "ok").Inc()
-	w.live = written
+	c.take(w, done.live)
 	c.inform(key, w, object)
-	c.Events.Scaled(object, from, entry.Replicas, entry)
-	c.Log.Info("scaled", "workload", key.String(), "from", from, "to", entry.Replicas, "reason", entry.Reason, "because", entry.Message)
+	c.Events.Scaled(object, from, done.live.Replicas, done.entry)
+	c.Log.Info("scaled", "workload", key.String(), "from", from, "to", done.live.Replicas, "reason", done.entry.Reason, "because", done.entry.Message)
 	return nil
+}
+
+func (c *Controller) scaleFailed(ctx context.Context, object *metav1.PartialObjectMetadata, err error) {
+	if !target.IsGone(err) && ctx.Err() == nil {
+		c.Events.ScaleFailed(object, err)
+	}
+}
+
+// take takes in the live count.
+func (c *Controller) take(w *workload, live target.Scale) {
+	if live.UID != w.live.UID || live.Replicas > w.live.Replicas {
+		w.rose = c.Now()
+	}
+	w.live = live
 }
 
 // version is the live count with the newest resource version at which it is known to hold.
@@ -115,12 +146,15 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 		state.Zero = true
 	}
 	count := annotations.CountAfterRemoval(settings.OnRemoval, state, live.Replicas)
-	note := fmt.Sprintf("the annotations are gone; left at %d replicas", count)
-	if count != live.Replicas && !settings.DryRun {
-		if _, err := c.Target.Scale(ctx, key, live, count); err != nil {
+	left := live
+	if count != live.Replicas && !settings.DryRun && w.kind.hasCount() && live.LeftAlone == "" && settings.JobMode != annotations.JobSpawn {
+		if left, err = c.Target.Scale(ctx, key, live, count); err != nil {
 			return err
 		}
-		note = fmt.Sprintf("the annotations are gone; %d → %d replicas", live.Replicas, count)
+	}
+	note := fmt.Sprintf("the annotations are gone; left at %d replicas", live.Replicas)
+	if left.Replicas != live.Replicas {
+		note = fmt.Sprintf("the annotations are gone; %d → %d replicas", live.Replicas, left.Replicas)
 	}
 	_, err = c.Target.Annotate(ctx, key, target.Metadata{
 		UID:         object.UID,

@@ -15,6 +15,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/jobs"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/target"
@@ -71,11 +72,15 @@ type Controller struct {
 	sweepSoon chan struct{}
 
 	rivals rivals
+	// podWatches are the watches of pods under way; each ends with its lease.
+	podWatches sync.WaitGroup
 
 	mu      sync.Mutex
 	tracked map[board.Key]*workload
 	// owned holds the context of each bucket that this process leads, by the label's value; it ends with the lease.
 	owned map[string]context.Context
+	// children are the Jobs of the templates of each bucket that has any.
+	children map[string]*jobs.Children
 }
 
 // New returns a Controller. It does nothing before Run.
@@ -84,6 +89,7 @@ func New(o Options) *Controller {
 	return &Controller{
 		Options: o, ready: make(chan struct{}), sweepSoon: make(chan struct{}, 1),
 		tracked: map[board.Key]*workload{}, owned: map[string]context.Context{},
+		children: map[string]*jobs.Children{},
 	}
 }
 
@@ -101,7 +107,7 @@ func (c *Controller) Changed(key board.Key) {
 		return // not running yet; the first reconcile looks at the board anyway
 	}
 	priority := priorityNormal
-	if entry := c.Board.Get(key); entry != nil && entry.Replicas > entry.From {
+	if entry := c.Board.Get(key); entry != nil && (entry.Replicas > entry.From || entry.Order != nil) {
 		priority = priorityScaleOut
 	}
 	c.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
@@ -147,5 +153,6 @@ func (c *Controller) Run(ctx context.Context) error {
 	work.Go(func() { c.sweep(ctx) })
 	err = loop.Start(ctx)
 	work.Wait()
+	c.podWatches.Wait()
 	return err
 }

@@ -6,5 +6,7 @@
 // Workloads are sharded over a fixed number of buckets; each bucket is a Lease, and only its holder watches, polls and writes the bucket's
 // workloads. A paged sweep finds what the webhook has missed.
 //
+// A template of Jobs has no count of its own: the board orders new Jobs, and package jobs makes them and knows how many run.
+//
 // It owns leases, informers, adoption, the mark of a zero, and the order of writes. It never reads a metric and never makes a decision.
 package controller

@@ -28,7 +28,11 @@ func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Resu
 	// Writes end with the lease, so that a process that lost it cannot write any more.
 	ctx, cancel := context.WithTimeout(lease, callTimeout)
 	defer cancel()
+	w.waits = false
 	result, err := c.reconcile(ctx, key, w, object)
+	if err == nil {
+		c.settleLowering(key, w)
+	}
 	var changed *target.ChangedError
 	switch {
 	case err == nil:
@@ -52,6 +56,9 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	}
 	if !annotations.Configured(object.Annotations) {
 		return reconcile.Result{}, c.release(ctx, key, w, object)
+	}
+	if w.isTemplate(object) {
+		return c.spawn(ctx, key, w, object)
 	}
 	if err := c.observe(ctx, key, w, object); err != nil {
 		return reconcile.Result{}, err
@@ -97,6 +104,11 @@ func (c *Controller) scalable(owner *metav1.OwnerReference) bool {
 func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	switch {
 	case w.live.UID != object.UID:
+	case target.IsJob(key.Resource):
+		if !jobChanged(w, object) {
+			w.generation = object.Generation
+			return nil
+		}
 	case w.generation == object.Generation:
 		return nil
 	case w.live.ResourceVersion == object.ResourceVersion:
@@ -107,15 +119,15 @@ func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, ob
 	if err != nil {
 		return err
 	}
-	c.tellOther(ctx, key, w, object, live)
-	w.live, w.generation = live, object.Generation
+	c.learnLive(ctx, key, w, object, live)
+	w.generation = object.Generation
 	return nil
 }
 
 // inform tells the poller what the cluster says.
 func (c *Controller) inform(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
 	c.Poller.Observe(key, poll.Observation{
-		Replicas: w.live.Replicas, ZeroIsOurs: zeroIsOurs(object), RollingOut: w.rollingOut, Rival: c.rivals.of(w.kind, key),
+		Replicas: w.count(), ZeroIsOurs: zeroIsOurs(object), RollingOut: w.rollingOut, Rival: c.rivals.of(w.kind, key), LeftAlone: w.live.LeftAlone,
 	})
 }
 
@@ -135,13 +147,22 @@ func (c *Controller) lookAtRollout(ctx context.Context, key board.Key, w *worklo
 
 // learn takes in a count that turned up during a write, so that the decision is made anew for it.
 func (c *Controller) learn(ctx context.Context, key board.Key, w *workload, live target.Scale) {
-	if _, object, _ := c.lookup(key); object != nil && live.UID == object.UID {
-		c.tellOther(ctx, key, w, object, live)
-		w.live = live
-		c.inform(key, w, object)
+	_, object, _ := c.lookup(key)
+	if object == nil || live.UID != object.UID {
+		c.take(w, live)
 		return
 	}
-	w.live = live
+	c.learnLive(ctx, key, w, object, live)
+	c.inform(key, w, object)
+}
+
+// learnLive takes in a count that was read. If it is another one than the last, somebody else has set it, and a way down begins anew from there.
+func (c *Controller) learnLive(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
+	c.tellOther(ctx, key, w, object, live)
+	if w.lowering != nil && (live.UID != w.live.UID || live.Replicas != w.live.Replicas) {
+		c.endLowering(w)
+	}
+	c.take(w, live)
 }
 
 func zeroIsOurs(object *metav1.PartialObjectMetadata) bool {
@@ -154,10 +175,13 @@ func (c *Controller) ensureState(ctx context.Context, key board.Key, w *workload
 	if _, ok := annotations.ReadState(object.Annotations, object.UID); ok {
 		return object, nil
 	}
-	return c.writeState(ctx, key, w, c.freshState(w.live))
+	return c.writeState(ctx, key, w, c.freshState(w.kind, w.live))
 }
 
-func (c *Controller) freshState(live target.Scale) annotations.State {
+func (c *Controller) freshState(kind Kind, live target.Scale) annotations.State {
+	if !kind.hasCount() {
+		return annotations.State{UID: live.UID, Adopted: c.Now()}
+	}
 	replicas := live.Replicas
 	return annotations.State{UID: live.UID, Replicas: &replicas, Adopted: c.Now(), Zero: replicas == 0}
 }

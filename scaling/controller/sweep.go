@@ -94,7 +94,7 @@ func (c *Controller) adopt(ctx context.Context, kind Kind, m *metav1.PartialObje
 		return err
 	}
 	if _, ok := annotations.ReadState(m.Annotations, m.UID); !ok {
-		text := c.freshState(live).String()
+		text := c.freshState(kind, live).String()
 		change.Annotations = map[string]*string{annotations.StateKey: &text}
 	}
 	if _, err := c.Target.Annotate(ctx, key, change); err != nil {

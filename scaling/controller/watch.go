@@ -115,6 +115,9 @@ func (c *Controller) see(ctx context.Context, kind Kind, label string, object an
 	if w.object == nil || w.object.UID != m.UID || newer(m, w.object) {
 		w.object = m
 	}
+	if w.pods != nil {
+		w.pods.heard()
+	}
 	c.mu.Unlock()
 	c.queue.Add(key)
 }
@@ -140,6 +143,9 @@ func (c *Controller) unsee(kind Kind, label string, object any) {
 
 func (c *Controller) forget(key board.Key) {
 	c.mu.Lock()
+	if w := c.tracked[key]; w != nil && w.pods != nil {
+		w.pods.stop()
+	}
 	delete(c.tracked, key)
 	c.mu.Unlock()
 	c.Poller.Remove(key)

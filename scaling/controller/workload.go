@@ -19,6 +19,8 @@ type workload struct {
 	// bucket and object are guarded by Controller.mu; object is replaced, never changed.
 	bucket string
 	object *metav1.PartialObjectMetadata
+	// pods is the watch of lowering; it is guarded likewise.
+	pods *podWatch
 
 	// The rest belongs to the one reconcile that may run for this key.
 
@@ -33,7 +35,13 @@ type workload struct {
 	// rollingOut says that a scale-down waits for a rollout, as last read at a resource version of the object.
 	rollingOut   bool
 	rolloutKnown string
+	// lowering is the way down of the parallelism of a Job; nil when it is not under way. waits says that the present reconcile wants it to go on, and rose is when
+	// the parallelism was last seen to rise.
+	lowering *lowering
+	waits    bool
+	rose     time.Time
 
+	spawning spawning
 	reported reported
 }
 
@@ -41,6 +49,7 @@ type workload struct {
 type reported struct {
 	triggers map[string]triggerSeen
 	faults   string
+	unknown  string
 	dryRun   string
 	conflict bool
 	fallback bool

@@ -43,6 +43,8 @@ const (
 	Conflict Reason = "Conflict"
 	// LeftAlone: the object itself is in a state in which its count means nothing, or is not to be changed.
 	LeftAlone Reason = "LeftAlone"
+	// JobsUnknown: how many Jobs run is not known, so none is started.
+	JobsUnknown Reason = "JobsUnknown"
 	// ForcedActive: force-active holds the floor although no trigger is active.
 	ForcedActive Reason = "ForcedActive"
 )

@@ -10,9 +10,11 @@
 // zero State is a new one: it starts as though the present count had just been recommended and as though work had just
 // been seen, so that forgetting never lowers a count.
 //
+// A template of Jobs has no count to follow: [Spawn] decides how many Jobs to start beside those that run, from the same Input and without a State.
+//
 // It refuses to know where readings come from, how a count is written, what an annotation or a Kubernetes object is, and
 // what time it is. It reads no clock, holds no lock, starts no goroutine, logs nothing, imports only the standard library
-// and allocates nothing once a State has warmed up. What it cannot be told it cannot get wrong; that is why it is the part
+// and a Step allocates nothing once its State has warmed up. What it cannot be told it cannot get wrong; that is why it is the part
 // that is fuzzed.
 //
 // The arithmetic is that of the HorizontalPodAutoscaler v2. The differences are deliberate:

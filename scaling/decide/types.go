@@ -31,6 +31,9 @@ type Reading struct {
 	Replicas int32
 	// Failures is the number of reads that have failed in a row; 0 while Known.
 	Failures int
+	// Spent says that Jobs may have been started on the ground of this reading, or since it was begun. Spawn shows it and starts no Job for it;
+	// Step, whose counts are absolute, does not care.
+	Spent bool
 	// Pods is what a cpu or memory trigger has counted; empty for an event trigger.
 	Pods Pods
 }

@@ -17,6 +17,8 @@ type combination struct {
 
 	reading decide.Reading
 	err     error
+	// fresh says that every reading it is made of is.
+	fresh bool
 	// since is when the present run of errors began.
 	since time.Time
 }
@@ -95,5 +97,6 @@ func (w *workload) evaluate() {
 func (c *combination) trigger() decide.Trigger {
 	t := newTrigger(annotations.FormulaName, annotations.Common{Target: c.spec.Target, Activation: c.spec.Activation, MetricType: c.spec.MetricType})
 	t.Reading = c.reading
+	t.Reading.Spent = !c.fresh
 	return t
 }

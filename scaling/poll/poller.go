@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -41,6 +42,8 @@ type Poller struct {
 	ctx       context.Context
 	workloads map[board.Key]*workload
 	running   sync.WaitGroup
+	// batches numbers the orders of all workloads, so that no number comes twice.
+	batches atomic.Int64
 }
 
 // New returns a Poller whose reads end with ctx.
@@ -81,6 +84,15 @@ type Observation struct {
 	Rival string
 	// LeftAlone says why the count is not to be touched; empty when it may be.
 	LeftAlone string
+
+	// The rest is for a template of Jobs, where Replicas is how many of its Jobs are unfinished.
+
+	// Unknown says in a sentence why that number is not known; empty when it is.
+	Unknown string
+	// Pending is how many of them have not started.
+	Pending int32
+	// Batch is that of the latest order that was carried out; what it started is counted in Replicas.
+	Batch int64
 }
 
 // Observe tells what the cluster says of a workload. When that is something new, a decision is made at once, from the latest readings.

@@ -15,9 +15,13 @@ func (w *workload) decide() {
 	var recheck time.Time
 	if ready := w.gather(now); ready && w.observed != nil {
 		var decision decide.Decision
-		decision, w.state = decide.Step(now, w.in, w.state)
+		if w.spawns() {
+			decision = w.spawn(now)
+		} else {
+			decision, w.state = decide.Step(now, w.in, w.state)
+			w.poller.deps.Board.Put(w.key, w.entry(decision, decision.Sentence(w.in)))
+		}
 		w.active = decision.Active
-		w.poller.deps.Board.Put(w.key, w.entry(decision))
 		recheck = decision.Recheck
 	}
 	if w.polling {
@@ -96,7 +100,7 @@ func (w *workload) gather(now time.Time) bool {
 
 func (t *trigger) decideReading() decide.Reading {
 	return decide.Reading{
-		Known: t.err == nil && !t.reading.Unmeasured, Value: t.reading.Value, Busy: t.reading.Busy, Replicas: t.replicas, Failures: t.failures, Pods: decide.Pods(t.reading.Pods),
+		Known: t.err == nil && !t.reading.Unmeasured, Value: t.reading.Value, Busy: t.reading.Busy, Replicas: t.replicas, Failures: t.failures, Spent: !t.fresh, Pods: decide.Pods(t.reading.Pods),
 	}
 }
 
@@ -108,9 +112,9 @@ func (t *trigger) silent(replicas int32) bool {
 	return t.isResource() && (replicas == 0 || t.err == nil && t.reading.Unmeasured)
 }
 
-func (w *workload) entry(d decide.Decision) *board.Entry {
+func (w *workload) entry(d decide.Decision, message string) *board.Entry {
 	e := &board.Entry{
-		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: d.Sentence(w.in), Active: d.Active, At: d.At,
+		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: message, Active: d.Active, At: d.At,
 		Paused:   w.in.Pause.Mode != decide.NotPaused && (w.in.Pause.Until.IsZero() || d.At.Before(w.in.Pause.Until)),
 		Cooling:  cooling(d),
 		Fallback: slices.ContainsFunc(d.Proposals, func(p decide.Proposal) bool { return p.Fallback }),
@@ -123,12 +127,13 @@ func (w *workload) entry(d decide.Decision) *board.Entry {
 		e.Triggers = append(e.Triggers, board.Trigger{
 			Name: t.spec.Name, Type: t.spec.Type, Guard: t.guard, Target: t.common.Target,
 			Known: t.err == nil, Value: t.reading.Value, Note: t.reading.Note, Since: t.since, Error: errorText(t.err),
+			Spawns: w.spawns(),
 		})
 	}
 	if f := w.formula; f != nil {
 		e.Triggers = append(e.Triggers, board.Trigger{
 			Name: annotations.FormulaName, Type: annotations.FormulaName, Target: f.spec.Target,
-			Known: f.err == nil, Value: f.reading.Value, Since: f.since, Error: errorText(f.err),
+			Known: f.err == nil, Value: f.reading.Value, Since: f.since, Error: errorText(f.err), Spawns: w.spawns(),
 		})
 	}
 	return e

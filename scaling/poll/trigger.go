@@ -34,6 +34,8 @@ type trigger struct {
 	failures int
 	// read is false until the first read came back.
 	read bool
+	// fresh says that no decision has been made since the latest read, and that it began after the last Job was started.
+	fresh bool
 
 	// woken says that the source had something to say since the latest read began.
 	woken bool

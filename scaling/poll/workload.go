@@ -37,9 +37,13 @@ type workload struct {
 	// calendar changes the bounds.
 	calendar schedule.Calendar
 	in       decide.Input
+	jobs     decide.Jobs
 	state    decide.State
 	// observed is nil until the present count is known; no decision is made before.
 	observed *Observation
+	// order is the latest one, and snapshot what was observed before the reads of the round that is being decided; nil for none.
+	order    *board.Order
+	snapshot *Observation
 	// active is what the latest decision said.
 	active bool
 	// polling is true while a goroutine reads; triggers replaced meanwhile are closed by it.
@@ -65,11 +69,14 @@ func (w *workload) configure(spec Spec, crowd int) {
 	start := now.Add(w.spread(min(spec.Workload.PollingInterval, time.Duration(crowd)*time.Millisecond)))
 	// A source may have read the ceiling and the container's environment when it was opened.
 	sameHost := w.ceiling == spec.Workload.Ceiling() && before.EnvContainer == spec.Workload.EnvContainer
-	w.settings, w.ceiling = spec.Workload.Settings, spec.Workload.Ceiling()
+	if w.settings, w.ceiling = spec.Workload.Settings, spec.Workload.Ceiling(); spawns(before) != w.spawns() {
+		w.observed, w.order = nil, nil // a count of another thing
+	}
+	w.withdraw()
 	changed := w.replaceTriggers(spec.Workload, sameHost, start)
 	changed = w.replaceFormula(spec.Workload) || changed
 	w.calendar = newCalendar(spec.Workload.Schedules)
-	w.in = newInput(spec.Workload.Settings, spec.Adopted)
+	w.in, w.jobs = newInput(spec.Workload.Settings, spec.Adopted), newJobs(spec.Workload.Settings)
 	if changed && !first {
 		w.state = w.state.Edited()
 	}
@@ -110,6 +117,13 @@ func (w *workload) replaceTriggers(wanted annotations.Workload, sameHost bool, s
 }
 
 func (w *workload) interval(workload annotations.Workload, t annotations.Trigger) time.Duration {
+	if spawns(workload.Settings) && workload.Formula != nil {
+		return w.slowest(workload)
+	}
+	return w.intervalOf(workload, t)
+}
+
+func (w *workload) intervalOf(workload annotations.Workload, t annotations.Trigger) time.Duration {
 	if t.Interval > 0 {
 		return t.Interval
 	}
@@ -181,7 +195,7 @@ func (w *workload) poll() {
 	w.combine()
 	w.closeRetired()
 	if !w.ended {
-		w.decide()
+		w.decideOn(r)
 	}
 }
 
@@ -190,6 +204,9 @@ type round struct {
 	due  []*trigger
 	host scalers.Host
 	refs scalers.References
+	// For a template of Jobs: what was observed before the reads, nil when the ground was not firm, and the order that was the latest then.
+	snapshot *Observation
+	order    *board.Order
 }
 
 // begin marks the workload as polling; it is false when there is nothing to do.
@@ -209,6 +226,7 @@ func (w *workload) begin(now time.Time) (round, bool) {
 			r.due = append(r.due, t)
 		}
 	}
+	w.beginJobs(&r)
 	w.polling = true
 	w.poller.running.Add(1)
 	return r, true

@@ -53,6 +53,9 @@ func FromEntry(e *board.Entry) Conditions {
 	if e.Cooling {
 		active = Condition{Active, "True", string(decide.CoolingDown), e.Message}
 	}
+	if e.Reason == decide.JobsUnknown {
+		ready = Condition{Ready, "False", string(decide.JobsUnknown), e.Message}
+	}
 	paused := Condition{Paused, "False", "NotPaused", ""}
 	if e.Paused {
 		paused = Condition{Paused, "True", string(decide.Paused), e.Message}
@@ -67,6 +70,20 @@ func FromEntry(e *board.Entry) Conditions {
 		fallback = Condition{Fallback, "True", string(decide.TriggerUnknown), e.Message}
 	}
 	return Conditions{active, conflict, fallback, paused, ready}
+}
+
+// ReasonJobsFailed is the reason of Ready=False when not all Jobs could be started that are wanted.
+const ReasonJobsFailed = "JobsFailed"
+
+// JobsFailed adds that not all Jobs could be started, which counts for more than a trigger that cannot be read.
+func (c Conditions) JobsFailed(text string) Conditions {
+	all := slices.Clone(c)
+	for i := range all {
+		if all[i].Type == Ready {
+			all[i] = Condition{Ready, "False", ReasonJobsFailed, text}
+		}
+	}
+	return all
 }
 
 // FromFaults are the conditions of a workload whose annotations cannot be used.

@@ -73,12 +73,17 @@ func (e Events) ScaleFailed(object runtime.Object, err error) {
 
 // TriggerUnknown says that a trigger cannot be read, so that the count does not fall, or a guard, so that it does not rise.
 func (e Events) TriggerUnknown(object runtime.Object, t board.Trigger) {
-	direction := "fall"
-	if t.Guard {
-		direction = "rise"
+	effect := "the count does not fall"
+	switch {
+	case t.Spawns && t.Guard:
+		effect = "no Job is started beyond min-replicas"
+	case t.Spawns:
+		effect = "it starts no Job"
+	case t.Guard:
+		effect = "the count does not rise"
 	}
 	e.aboutTrigger(object, t, corev1.EventTypeWarning, "TriggerUnknown",
-		fmt.Sprintf("%s cannot be read since %s, so the count does not %s: %s", title(t), t.Since.UTC().Format("15:04:05Z"), direction, firstLine(t.Error)))
+		fmt.Sprintf("%s cannot be read since %s, so %s: %s", title(t), t.Since.UTC().Format("15:04:05Z"), effect, firstLine(t.Error)))
 }
 
 // title is "trigger orders (redis-streams)".

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decide"
 )
 
 // Metrics shows the board and counts what the controller does. Gauges are read off the board at each scrape, so a workload that goes takes its
@@ -17,6 +18,8 @@ type Metrics struct {
 	// Scales counts writes of replicas by direction and outcome; Adoptions counts objects that were adopted without the webhook.
 	Scales    *prometheus.CounterVec
 	Adoptions prometheus.Counter
+	// Jobs counts what is done to Jobs of templates: created, failed (a batch that could not be created as a whole), replaced, pruned.
+	Jobs *prometheus.CounterVec
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
@@ -34,8 +37,8 @@ func NewMetrics(b *board.Board) *Metrics {
 	}
 	return &Metrics{
 		board:   b,
-		desired: desc("workload_desired_replicas", "Replicas that the latest decision asks for.", append(workload[:len(workload):len(workload)], "reason")),
-		current: desc("workload_replicas", "Replicas in the workload's spec at the latest decision.", workload),
+		desired: desc("workload_desired_replicas", "Replicas that the latest decision asks for; of a template of Jobs, unfinished Jobs.", append(workload[:len(workload):len(workload)], "reason")),
+		current: desc("workload_replicas", "Replicas in the workload's spec at the latest decision; of a template of Jobs, its unfinished Jobs.", workload),
 		active:  desc("workload_active", "1 while an event trigger is active.", workload),
 		decided: desc("workload_decision_timestamp_seconds", "When the latest decision was made, in seconds since 1970.", workload),
 		trigger: series{
@@ -51,6 +54,9 @@ func NewMetrics(b *board.Board) *Metrics {
 		Scales: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "autoscale_scales_total", Help: "Writes of replicas, by direction (up, down) and outcome (ok, conflict, error).",
 		}, []string{"direction", "outcome"}),
+		Jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "autoscale_jobs_total", Help: "Jobs of templates, by what was done: created, replaced or pruned; failed counts batches that could not be created as a whole.",
+		}, []string{"what"}),
 		Adoptions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "autoscale_adoptions_total", Help: "Objects adopted by the loop because the webhook had missed them.",
 		}),
@@ -64,6 +70,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 	m.Scales.Describe(ch)
 	m.Adoptions.Describe(ch)
+	m.Jobs.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -73,8 +80,10 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.board.All(func(key board.Key, e *board.Entry) {
 		kind := key.Resource.GroupResource().String()
-		gauge(m.desired, float64(e.Replicas), kind, key.Namespace, key.Name, string(e.Reason))
-		gauge(m.current, float64(e.From), kind, key.Namespace, key.Name)
+		if e.Reason != decide.JobsUnknown { // then there is no number to show
+			gauge(m.desired, float64(e.Replicas), kind, key.Namespace, key.Name, string(e.Reason))
+			gauge(m.current, float64(e.From), kind, key.Namespace, key.Name)
+		}
 		gauge(m.active, number(e.Active), kind, key.Namespace, key.Name)
 		gauge(m.decided, float64(e.At.UnixMilli())/1e3, kind, key.Namespace, key.Name)
 		for _, t := range e.Triggers {
@@ -93,6 +102,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	})
 	m.Scales.Collect(ch)
 	m.Adoptions.Collect(ch)
+	m.Jobs.Collect(ch)
 }
 
 func number(b bool) float64 {

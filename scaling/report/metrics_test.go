@@ -45,10 +45,10 @@ autoscale_workload_active{kind="deployments.apps",name="worker",namespace="shop"
 # HELP autoscale_workload_decision_timestamp_seconds When the latest decision was made, in seconds since 1970.
 # TYPE autoscale_workload_decision_timestamp_seconds gauge
 autoscale_workload_decision_timestamp_seconds{kind="deployments.apps",name="worker",namespace="shop"} 1.77245280025e+09
-# HELP autoscale_workload_desired_replicas Replicas that the latest decision asks for.
+# HELP autoscale_workload_desired_replicas Replicas that the latest decision asks for; of a template of Jobs, unfinished Jobs.
 # TYPE autoscale_workload_desired_replicas gauge
 autoscale_workload_desired_replicas{kind="deployments.apps",name="worker",namespace="shop",reason="AboveTarget"} 5
-# HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision.
+# HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision; of a template of Jobs, its unfinished Jobs.
 # TYPE autoscale_workload_replicas gauge
 autoscale_workload_replicas{kind="deployments.apps",name="worker",namespace="shop"} 2
 `)
@@ -126,7 +126,7 @@ func TestOddNames(t *testing.T) {
 		b.Put(key, working())
 	}
 	shown(t, m, `
-# HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision.
+# HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision; of a template of Jobs, its unfinished Jobs.
 # TYPE autoscale_workload_replicas gauge
 autoscale_workload_replicas{kind="deployments.apps",name="",namespace="shop"} 2
 autoscale_workload_replicas{kind="deployments.apps",name="a-1-b",namespace="shop"} 2
@@ -149,4 +149,17 @@ func TestMetricsRegisterAndLint(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Errorf("got problems %v, error %v, want none", problems, err)
 	}
+}
+
+// TestUnknownNumberOfJobs: what is not known has no series, least of all one of 0.
+func TestUnknownNumberOfJobs(t *testing.T) {
+	b := board.New(func(board.Key) {})
+	m := NewMetrics(b)
+	b.Put(worker, &board.Entry{Reason: decide.JobsUnknown})
+	m.Jobs.WithLabelValues("created").Add(3)
+	shown(t, m, `
+# HELP autoscale_jobs_total Jobs of templates, by what was done: created, replaced or pruned; failed counts batches that could not be created as a whole.
+# TYPE autoscale_jobs_total counter
+autoscale_jobs_total{what="created"} 3
+`, "autoscale_jobs_total", "autoscale_workload_replicas", "autoscale_workload_desired_replicas")
 }

@@ -142,7 +142,11 @@ func (r References) container(ctx context.Context) (*corev1.Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s for its environment: %w", r.Key, err)
 	}
-	list, _, err := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
+	path := []string{"spec", "template", "spec", "containers"}
+	if IsCronJob(r.Key.Resource) {
+		path = append([]string{"spec", "jobTemplate"}, path...)
+	}
+	list, _, err := unstructured.NestedSlice(object.Object, path...)
 	if err != nil || len(list) == 0 {
 		return nil, fmt.Errorf("%s has no pod template with containers", r.Key)
 	}

@@ -11,20 +11,24 @@ import (
 	"autoscale.io/scaling/board"
 )
 
-// LastScaler names who set spec.replicas last, as the API server knows it: "kubectl (scale)". It is empty when nobody owns the field.
+// LastScaler names who set spec.replicas, or the parallelism of a Job, last, as the API server knows it: "kubectl (scale)". It is empty when nobody owns the field.
 func (c *Client) LastScaler(ctx context.Context, key board.Key) (string, error) {
 	object, err := c.Metadata.Resource(key.Resource).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if err != nil {
 		return "", fmt.Errorf("read who scaled %s: %w", key, err)
 	}
-	return lastScaler(object.ManagedFields), nil
+	field := "replicas"
+	if IsJob(key.Resource) {
+		field = "parallelism"
+	}
+	return lastScaler(object.ManagedFields, field), nil
 }
 
-func lastScaler(managers []metav1.ManagedFieldsEntry) string {
+func lastScaler(managers []metav1.ManagedFieldsEntry, field string) string {
 	var last *metav1.ManagedFieldsEntry
 	for i := range managers {
 		entry := &managers[i]
-		if ownsReplicas(entry) && (last == nil || last.Time.Before(entry.Time)) {
+		if owns(entry, field) && (last == nil || last.Time.Before(entry.Time)) {
 			last = entry
 		}
 	}
@@ -37,10 +41,11 @@ func lastScaler(managers []metav1.ManagedFieldsEntry) string {
 	return last.Manager
 }
 
-func ownsReplicas(entry *metav1.ManagedFieldsEntry) bool {
+// owns says whether an entry has a field of the spec.
+func owns(entry *metav1.ManagedFieldsEntry, field string) bool {
 	var owned fieldpath.Set
 	if entry.FieldsV1 == nil || owned.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
 		return false
 	}
-	return owned.Has(fieldpath.MakePathOrDie("spec", "replicas"))
+	return owned.Has(fieldpath.MakePathOrDie("spec", field))
 }

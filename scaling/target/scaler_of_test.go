@@ -19,13 +19,17 @@ func TestLastScaler(t *testing.T) {
 		want    string
 	}{
 		{"nobody", nil, ""},
+		{"the same of a Job", []metav1.ManagedFieldsEntry{entry("kubectl", "", 1, `{"f:spec":{"f:parallelism":{}}}`)}, ""},
 		{"not the replicas", []metav1.ManagedFieldsEntry{entry("helm", "", 1, image)}, ""},
 		{"the last of several", []metav1.ManagedFieldsEntry{entry("kubectl", "scale", 3, replicas), entry("autoscale.io", "scale", 2, replicas), entry("helm", "", 4, image)}, "kubectl (scale)"},
 		{"an update", []metav1.ManagedFieldsEntry{entry("helm", "", 1, replicas)}, "helm"},
 		{"malformed", []metav1.ManagedFieldsEntry{entry("x", "", 1, `{`), {Manager: "y"}}, ""},
 	} {
-		if got := lastScaler(c.entries); got != c.want {
+		if got := lastScaler(c.entries, "replicas"); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+	if got := lastScaler([]metav1.ManagedFieldsEntry{entry("kubectl", "", 1, `{"f:spec":{"f:parallelism":{}}}`)}, "parallelism"); got != "kubectl" {
+		t.Errorf("the parallelism of a Job: got %q, want kubectl", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	appsv1client "k8s.io/client-go/kubernetes/typed/apps/v1"
+	batchv1client "k8s.io/client-go/kubernetes/typed/batch/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/scale"
 	"k8s.io/client-go/util/retry"
@@ -29,6 +30,7 @@ type Client struct {
 	Scales      scale.ScalesGetter
 	Metadata    metadata.Interface
 	Deployments appsv1client.DeploymentsGetter
+	Jobs        batchv1client.JobsGetter
 }
 
 // Scale is the count of a workload at one version of it.
@@ -36,10 +38,21 @@ type Scale struct {
 	Replicas        int32
 	UID             types.UID
 	ResourceVersion string
+	// LeftAlone says in a sentence why the count is not to be touched; empty when it may be. Only Jobs know such states.
+	LeftAlone string
+	// Pods selects the pods of a Job; nil for other kinds.
+	Pods *metav1.LabelSelector
 }
 
-// Get reads the count that the workload's spec asks for.
+// Get reads the count that the workload's spec asks for: through the scale subresource, and the parallelism of a Job, which has none. A CronJob has no
+// count; its is 0.
 func (c *Client) Get(ctx context.Context, key board.Key) (Scale, error) {
+	switch {
+	case IsJob(key.Resource):
+		return c.getJob(ctx, key)
+	case IsCronJob(key.Resource):
+		return c.getUncounted(ctx, key)
+	}
 	got, err := c.Scales.Scales(key.Namespace).Get(ctx, key.Resource.GroupResource(), key.Name, metav1.GetOptions{})
 	if err != nil {
 		return Scale{}, fmt.Errorf("read the scale of %s: %w", key, err)
@@ -63,8 +76,20 @@ func (e *ChangedError) Error() string {
 
 // Scale writes to, provided that the workload still has from replicas, and returns what is live afterwards. version is the workload's resource
 // version as last seen, which saves a read when it is current; empty reads it first. A conflict is retried after a fresh read. When the
-// count is no longer from, or the object is another one than uid, the error is a *ChangedError and nothing was written.
+// count is no longer from, or the object is another one than uid, the error is a *ChangedError and nothing was written. The parallelism of a Job is not lowered
+// below the number of its pods that have not ended; see Shrink.
 func (c *Client) Scale(ctx context.Context, key board.Key, version Scale, to int32) (Scale, error) {
+	switch {
+	case IsJob(key.Resource) && to < version.Replicas:
+		return c.Shrink(ctx, key, version, to, 0)
+	case IsJob(key.Resource):
+		return c.write(ctx, key, version, to, func(live Scale) (Scale, error) { return c.patchJob(ctx, key, live.ResourceVersion, to) })
+	}
+	return c.write(ctx, key, version, to, func(live Scale) (Scale, error) { return c.patchScale(ctx, key, live.ResourceVersion, to) })
+}
+
+// write calls patch with the workload as it is live, as often as that is needed; to is for messages.
+func (c *Client) write(ctx context.Context, key board.Key, version Scale, to int32, patch func(live Scale) (Scale, error)) (Scale, error) {
 	live := version
 	var written Scale
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
@@ -78,7 +103,7 @@ func (c *Client) Scale(ctx context.Context, key board.Key, version Scale, to int
 			}
 		}
 		var err error
-		written, err = c.patchScale(ctx, key, live.ResourceVersion, to)
+		written, err = patch(live)
 		live.ResourceVersion = ""
 		return err
 	})

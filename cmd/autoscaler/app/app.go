@@ -5,9 +5,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -73,7 +73,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	registry, err := builtin.Registry(scalers.Env{Dial: (&net.Dialer{}).DialContext, Usage: usage})
+	dialer, err := o.dialer(config)
+	if err != nil {
+		return err
+	}
+	registry, err := builtin.Registry(scalers.Env{Dial: dialer.DialContext, Usage: usage})
 	if err != nil {
 		return fmt.Errorf("set up the scalers: %w", err)
 	}
@@ -81,15 +85,20 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := addLoop(ctx, mgr, wiring{clients, registry, kinds, o}); err != nil {
+	kinds, refused, err := leaveJobs(ctx, clients.kube, kinds, log)
+	if err != nil {
+		return err
+	}
+	w := wiring{clients, registry, kinds, refused, o}
+	if err := addLoop(ctx, mgr, w); err != nil {
 		return err
 	}
 	if o.Webhook {
-		if err := addWebhook(ctx, mgr, wiring{clients, registry, kinds, o}); err != nil {
+		if err := addWebhook(ctx, mgr, w); err != nil {
 			return err
 		}
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	return mgr.Start(ctx)
@@ -160,7 +169,7 @@ func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {
 	}
 	return clients{
 		kube: kube, dynamic: dynamicClient, metrics: metricsClient,
-		target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1()},
+		target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1(), Jobs: kube.BatchV1()},
 	}, nil
 }
 
@@ -196,7 +205,9 @@ type wiring struct {
 	clients
 	registry *scalers.Registry
 	kinds    []controller.Kind
-	options  Options
+	// refused are kinds that were asked for and that this process has no rights to.
+	refused []controller.Kind
+	options Options
 }
 
 func parseKinds(texts []string, mapper meta.RESTMapper) ([]controller.Kind, error) {

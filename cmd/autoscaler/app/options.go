@@ -21,6 +21,8 @@ type Options struct {
 	Lease         controller.LeaseTimes
 	// MetricResolution is how often pod metrics are read at most.
 	MetricResolution time.Duration
+	// EgressAllow and EgressDeny are CIDRs that scalers may and may not connect to, beside package egress's own list.
+	EgressAllow, EgressDeny []string
 
 	Webhook     bool
 	WebhookHost string
@@ -37,7 +39,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Namespace:     os.Getenv("POD_NAMESPACE"),
-		Kinds:         []string{"deployments.apps", "statefulsets.apps"},
+		Kinds:         []string{"deployments.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch"},
 		SweepInterval: 3 * time.Minute,
 		Lease:         controller.DefaultLease(),
 
@@ -54,12 +56,14 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "kubeconfig to use outside of a cluster; the usual places when empty")
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the autoscaler's own namespace, for leases and certificates; $POD_NAMESPACE when empty")
 	flags.StringVar(&o.Class, "class", o.Class, "manage only workloads whose autoscale.io/class annotation is this, so that several installs can share a cluster")
-	flags.StringSliceVar(&o.Kinds, "kinds", o.Kinds, "kinds to manage, as RESOURCE.GROUP; each needs a scale subresource")
+	flags.StringSliceVar(&o.Kinds, "kinds", o.Kinds, "kinds to manage, as RESOURCE.GROUP; each but jobs.batch and cronjobs.batch needs a scale subresource. Those two are left out where the account may not list and patch Jobs")
 	flags.DurationVar(&o.SweepInterval, "sweep-interval", o.SweepInterval, "time between two sweeps for workloads that the webhook missed")
 	flags.DurationVar(&o.Lease.Duration, "lease-duration", o.Lease.Duration, "how long the workloads of a replica that died wait for another")
 	flags.DurationVar(&o.Lease.RenewDeadline, "lease-renew-deadline", o.Lease.RenewDeadline, "when a replica that cannot renew its leases stops writing")
 	flags.DurationVar(&o.Lease.RetryPeriod, "lease-retry-period", o.Lease.RetryPeriod, "time between two renewals of a lease")
 	flags.DurationVar(&o.MetricResolution, "metric-resolution", o.MetricResolution, "how often metrics-server measures (its flag of the same name); the cpu and memory of pods are read no oftener")
+	flags.StringSliceVar(&o.EgressAllow, "egress-allow", o.EgressAllow, "CIDRs that triggers may connect to although they are refused by default: loopback, link-local and multicast addresses and cloud metadata services; never the API server")
+	flags.StringSliceVar(&o.EgressDeny, "egress-deny", o.EgressDeny, "CIDRs that triggers may not connect to, as well; wins over --egress-allow")
 	flags.BoolVar(&o.Webhook, "webhook", o.Webhook, "serve the mutating webhook; without it the loop alone adopts workloads, by the sweep")
 	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address that the webhook listens on; all when empty")
 	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "port that the webhook listens on")
@@ -84,6 +88,9 @@ func (o *Options) validate() error {
 	}
 	if o.MetricResolution <= 0 {
 		return fmt.Errorf("--metric-resolution: got %s, want more than 0s, such as 15s", o.MetricResolution)
+	}
+	if _, err := o.egressPolicy(); err != nil {
+		return err
 	}
 	if len(o.Kinds) == 0 {
 		return fmt.Errorf("--kinds: empty; want at least one, such as deployments.apps")

@@ -43,7 +43,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	default:
 		return fmt.Errorf("--certs: got %q, want %s or %s", o.Certs, certsSelfSigned, certsFiles)
 	}
-	reviewer := webhook.Reviewer{Types: w.registry, Identity: identity, Class: o.Class, Scalable: w.manages, Now: time.Now}
+	reviewer := webhook.Reviewer{Types: w.registry, Identity: identity, Class: o.Class, Scalable: w.manages, Unmanaged: w.unmanaged, Now: time.Now}
 	handler, err := webhook.NewHandler(reviewer, mgr.GetLogger().WithName("webhook"), metrics.Registry)
 	if err != nil {
 		return err
@@ -62,4 +62,15 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 // manages says whether this install manages a kind.
 func (w wiring) manages(group, kind string) bool {
 	return slices.ContainsFunc(w.kinds, func(k controller.Kind) bool { return k.Group == group && k.Kind == kind })
+}
+
+// unmanaged says why this install does not manage a kind; it is empty when it does.
+func (w wiring) unmanaged(group, kind string) string {
+	switch {
+	case w.manages(group, kind):
+		return ""
+	case slices.ContainsFunc(w.refused, func(k controller.Kind) bool { return k.Group == group && k.Kind == kind }):
+		return "this install may not change Jobs; " + jobRights + " grants it"
+	}
+	return "this install does not manage the kind " + kind + "; its flag --kinds names those that it does"
 }

@@ -1,0 +1,163 @@
+package cases
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"autoscale.io/e2e/cluster"
+	"autoscale.io/e2e/product"
+)
+
+// apiProxy stands between an autoscaler and the API server, and treats it as a bad network would.
+type apiProxy struct {
+	server *httptest.Server
+	// failLists answers 500 to lists of Jobs, those that come as a watch among them.
+	failLists atomic.Bool
+	// late is by how much the events of watches of Jobs and pods are late, in nanoseconds.
+	late atomic.Int64
+	// loseAnswers is how many creates of Jobs are carried out and answered with 504.
+	loseAnswers atomic.Int32
+}
+
+func (w *World) apiProxy() *apiProxy {
+	w.t.Helper()
+	config, err := w.cluster.TokenConfig(w.t.Context(), product.Namespace, product.ServiceAccount)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	upstream, err := url.Parse(config.Host)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := &apiProxy{}
+	forward := &httputil.ReverseProxy{
+		Transport: transport, FlushInterval: -1, ModifyResponse: p.modify,
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
+	}
+	p.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if p.failLists.Load() && isListOfJobs(r) {
+			http.Error(rw, "etcdserver: request timed out", http.StatusInternalServerError)
+			return
+		}
+		forward.ServeHTTP(rw, r)
+	}))
+	w.t.Cleanup(func() {
+		p.server.CloseClientConnections()
+		p.server.Close()
+	})
+	return p
+}
+
+// isListOfJobs recognises the list of the Jobs of templates, also in the form of a watch that begins with what there is.
+func isListOfJobs(r *http.Request) bool {
+	q := r.URL.Query()
+	ours := strings.HasSuffix(r.URL.Path, "/jobs") && strings.Contains(q.Get("labelSelector"), "template-bucket")
+	return r.Method == http.MethodGet && ours && (q.Get("watch") == "" || q.Get("sendInitialEvents") == "true")
+}
+
+func (p *apiProxy) modify(response *http.Response) error {
+	r := response.Request
+	jobs := strings.HasSuffix(r.URL.Path, "/jobs")
+	if jobs && r.Method == http.MethodPost && p.loseAnswers.Add(-1) >= 0 {
+		return fmt.Errorf("the answer is lost") // which is a 502
+	}
+	if late := time.Duration(p.late.Load()); late > 0 && r.URL.Query().Get("watch") != "" && (jobs || strings.HasSuffix(r.URL.Path, "/pods")) {
+		response.Body = newLateBody(r.Context(), response.Body, late)
+	}
+	return nil
+}
+
+// lateBody passes on what it reads, each piece a while after it came.
+type lateBody struct {
+	pieces chan piece
+	rest   []byte
+	close  func() error
+}
+
+type piece struct {
+	data []byte
+	at   time.Time
+}
+
+func newLateBody(ctx context.Context, body interface {
+	Read([]byte) (int, error)
+	Close() error
+}, late time.Duration) *lateBody {
+	const backlog = 100_000
+	l := &lateBody{pieces: make(chan piece, backlog), close: body.Close}
+	go func() {
+		defer close(l.pieces)
+		reader := bufio.NewReader(body)
+		buffer := make([]byte, 1<<16)
+		for {
+			n, err := reader.Read(buffer)
+			if n > 0 {
+				select {
+				case l.pieces <- piece{append([]byte(nil), buffer[:n]...), time.Now().Add(late)}:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return l
+}
+
+func (l *lateBody) Read(into []byte) (int, error) {
+	if len(l.rest) == 0 {
+		next, ok := <-l.pieces
+		if !ok {
+			return 0, io.EOF
+		}
+		time.Sleep(time.Until(next.at)) // the lateness itself, not a wait for something
+		l.rest = next.data
+	}
+	n := copy(into, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+// Close implements io.Closer.
+func (l *lateBody) Close() error { return l.close() }
+
+// startBehind runs an autoscaler of a class of its own behind the proxy. It serves no webhook, so it adopts what carries its class by the sweep.
+func (w *World) startBehind(p *apiProxy, class string) *product.Autoscaler {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "kubeconfig")
+	if err := cluster.WriteKubeconfig(path, &rest.Config{Host: p.server.URL}); err != nil {
+		w.t.Fatal(err)
+	}
+	// The leases are longer than those of other cases, since the proxy makes everything slower.
+	args := append(flags(), "--kubeconfig="+path, "--class="+class, "--webhook=false", "--sweep-interval=1s",
+		"--lease-duration=10s", "--lease-renew-deadline=8s", "--lease-retry-period=1s")
+	scaler, err := w.product.Start(w.t.Context(), w.Namespace+"-"+class, args...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			w.t.Log("the end of the log of the autoscaler behind the proxy:\n" + scaler.LogTail())
+		}
+		_ = scaler.Stop() // the case has its result
+	})
+	return scaler
+}

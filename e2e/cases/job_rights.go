@@ -1,0 +1,213 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+
+	"autoscale.io/annotations"
+	"autoscale.io/e2e/product"
+)
+
+func jobRightsCases() []Case {
+	return []Case{
+		{ID: "JB-04", Symptom: "a restart of the controller ends Jobs", Holds: "a kill, a relist and a new leader write nothing to any Job", Alone: true, Run: jobsSurviveRestart},
+		{ID: "JB-16", Symptom: "a webhook on Jobs breaks the updates of those that exist", Holds: "only metadata is touched, and the children of a CronJob are not touched at all", Alone: true, Run: jobsFromBefore},
+		{ID: "JB-rights", Symptom: "an install that may not change Jobs fails, or fails silently", Holds: "it says which manifest grants it, warns of annotations on Jobs, and scales everything else", Alone: true, Run: withoutJobRights},
+	}
+}
+
+func jobsSurviveRestart(t *testing.T, w *World) {
+	const n = 10
+	j := w.jobs()
+	versions := func() (all []string) {
+		for i := range n {
+			all = append(all, j.read(fmt.Sprintf("w%d", i)).ResourceVersion)
+		}
+		return all
+	}
+	for i := range n {
+		name := fmt.Sprintf("w%d", i)
+		j.busy(t, name, 2, nil)
+		j.awaitStatus(name, "Ready", "True", "Reading", "")
+	}
+	w.await("the Jobs are quiet", soon, func(context.Context) error {
+		before := versions()
+		w.AwaitDecisions("w0", 2)
+		if !slices.Equal(before, versions()) {
+			return fmt.Errorf("they still change")
+		}
+		return nil
+	})
+	before := versions()
+	if err := w.scaler.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.awaitDecisionsOfAll(n)
+	if err := w.cluster.APIServer.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitDecisionsOfAll(n)
+	if after := versions(); !slices.Equal(before, after) {
+		t.Errorf("the Jobs were written to: resource versions %v, now %v", before, after)
+	}
+	j.wantNothingCut()
+}
+
+func (w *World) awaitDecisionsOfAll(n int) {
+	w.t.Helper()
+	for i := range n {
+		w.AwaitDecisions(fmt.Sprintf("w%d", i), 3)
+	}
+}
+
+func jobsFromBefore(t *testing.T, w *World) {
+	const n = 50
+	j := w.jobs()
+	if err := w.scaler.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	settings := quick(Settings{"trigger.orders": w.trigger(w.Stream("s"), group)})
+	cron, err := w.kube.BatchV1().CronJobs(w.Namespace).Create(t.Context(), &batchv1.CronJob{
+		ObjectMeta: metav1.ObjectMeta{Name: "nightly"},
+		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", SuccessfulJobsHistoryLimit: ptr.To[int32](n), JobTemplate: batchv1.JobTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Annotations: settings.annotations()}, Spec: j.job("", 1, nil).Spec,
+		}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		child := j.job(fmt.Sprintf("nightly-%d", i), 1, settings)
+		child.Spec.Completions = ptr.To[int32](1)
+		child.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(cron, batchv1.SchemeGroupVersion.WithKind("CronJob"))}
+		j.make(child)
+	}
+	j.make(j.job("own", 1, settings))
+	before := j.read("own").Spec
+	w.restart()
+	w.await("the sweep adopts the Job that nobody owns", soon, func(context.Context) error {
+		if j.read("own").Labels[annotations.Bucket] == "" {
+			return fmt.Errorf("it has no label yet")
+		}
+		return nil
+	})
+	j.mustMerge("own", `{"metadata":{"labels":{"touched":"yes"}}}`)
+	if after := j.read("own").Spec; !equality.Semantic.DeepEqual(before, after) {
+		t.Errorf("the spec of a Job has become\n%+v\nfrom\n%+v", after, before)
+	}
+	for i := range n {
+		name := fmt.Sprintf("nightly-%d", i)
+		j.mustMerge(name, `{"metadata":{"labels":{"touched":"yes"}}}`)
+		if job := j.read(name); job.Labels[annotations.Bucket] != "" || job.Annotations[annotations.StateKey] != "" {
+			t.Errorf("%s, a child of a CronJob, is managed", name)
+		}
+		j.awaitPods(name, 1)
+		j.finish(name, 1)
+	}
+	for i := range n {
+		name := fmt.Sprintf("nightly-%d", i)
+		w.await(name+" is complete", soon, func(context.Context) error {
+			if j.read(name).Status.CompletionTime == nil {
+				return fmt.Errorf("it is not")
+			}
+			return nil
+		})
+	}
+	j.wantNothingCut()
+}
+
+// warnings collects what the API server warns of.
+type warnings struct{ texts []string }
+
+// HandleWarningHeader implements rest.WarningHandler.
+func (w *warnings) HandleWarningHeader(_ int, _, text string) { w.texts = append(w.texts, text) }
+
+// warned makes a Job and returns the warnings.
+func (j *jobs) warned(job *batchv1.Job) []string {
+	j.t.Helper()
+	heard := &warnings{}
+	config := rest.CopyConfig(j.cluster.Config())
+	config.WarningHandler = heard
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	if _, err := kube.BatchV1().Jobs(j.Namespace).Create(j.t.Context(), job, metav1.CreateOptions{}); err != nil {
+		j.t.Fatal(err)
+	}
+	return heard.texts
+}
+
+func withoutJobRights(t *testing.T, w *World) {
+	const name = "autoscaler-jobs"
+	bindings := w.kube.RbacV1().ClusterRoleBindings()
+	if err := w.scaler.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := bindings.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	grant := func(ctx context.Context) error {
+		root, err := product.Root(ctx)
+		if err != nil {
+			return err
+		}
+		manifest, err := os.ReadFile(filepath.Join(root, "manifests", "cluster-role-jobs.yaml"))
+		if err != nil {
+			return err
+		}
+		return w.cluster.Apply(ctx, manifest)
+	}
+	t.Cleanup(func() {
+		if err := grant(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	w.restart()
+	j := w.jobs()
+	stream := w.Stream("worker")
+	w.group(w.redis.Client(), stream, "0")
+	w.add(w.redis.Client(), stream, 15)
+	settings := quick(Settings{"trigger.orders": w.trigger(stream, group)})
+	got := j.warned(j.job("worker", 1, settings))
+	want := []string{"the annotations autoscale.io/… have no effect on this Job: this install may not change Jobs; manifests/cluster-role-jobs.yaml grants it"}
+	if !slices.Equal(got, want) {
+		t.Errorf("warned of %q, want %q", got, want)
+	}
+	w.Create("web", 1, settings)
+	w.AwaitReplicas("web", 3, soon)
+	const text = "Jobs and CronJobs are not managed, since this account may not list and patch Jobs; apply manifests/cluster-role-jobs.yaml and restart to have them managed"
+	log, err := os.ReadFile(w.scaler.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(log), text); got != 1 {
+		t.Errorf("the log says %d times %q, want once", got, text)
+	}
+	j.wantParallelism("worker", 1)
+	if job := j.read("worker"); job.Labels[annotations.Bucket] != "" {
+		t.Error("a Job is managed without the rights")
+	}
+	if err := grant(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.scaler.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	j.awaitParallelism("worker", 3)
+	j.wantNothingCut()
+}

@@ -1,0 +1,104 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// piles of finished Jobs, with the memory that they may cost: far less than their manifests have.
+const (
+	pile       = 1000
+	pileMemory = 24 << 20
+)
+
+func spawnHistoryGrows(t *testing.T, w *World) {
+	s := w.spawns()
+	stream := s.queue("s", 0)
+	s.make(s.template("consumer", w.spawning(stream, Settings{"min-replicas": "1", "successful-jobs-history-limit": "5000"})))
+	s.awaitMade("consumer", 1)
+	s.restart(t)
+	before := s.peakMemory(t)
+	made := s.children("consumer")[0]
+	var group sync.WaitGroup
+	const clients = 8
+	for worker := range clients {
+		group.Go(func() {
+			for i := worker; i < pile; i += clients {
+				if err := s.makeFinished(t.Context(), &made, fmt.Sprint("old-", i)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	s.restart(t)
+	after := s.peakMemory(t)
+	t.Logf("%d finished Jobs: peak memory %d MiB without and %d MiB with them", pile, before>>20, after>>20)
+	if after-before > pileMemory {
+		t.Errorf("%d finished Jobs cost %d MiB, want at most %d", pile, (after-before)>>20, pileMemory>>20)
+	}
+	_, unfinished, _ := s.seen("consumer")
+	if unfinished != 1 {
+		t.Errorf("%d are unfinished, want the one of before", unfinished)
+	}
+	s.mustMerge("consumer", `{"metadata":{"annotations":{"autoscale.io/successful-jobs-history-limit":"10"}}}`)
+	w.await("all but ten are deleted", time.Minute, func(context.Context) error {
+		if n := len(s.children("consumer")); n != 11 {
+			return fmt.Errorf("there are %d Jobs", n)
+		}
+		return nil
+	})
+	s.awaitRunning("consumer", 1)
+}
+
+func (s *spawns) restart(t *testing.T) {
+	t.Helper()
+	if err := s.scaler.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.scaler.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.AwaitDecisions("consumer", 3)
+}
+
+// peakMemory is the most memory that the autoscaler has had since its start.
+func (s *spawns) peakMemory(t *testing.T) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.scaler.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatalf("read the peak of the memory: %v", err)
+	}
+	return kib << 10
+}
+
+// makeFinished makes a Job as the template's, which has succeeded.
+func (s *spawns) makeFinished(ctx context.Context, like *batchv1.Job, name string) error {
+	job := like.DeepCopy()
+	job.ObjectMeta = metav1.ObjectMeta{Name: name, Labels: like.Labels, OwnerReferences: like.OwnerReferences}
+	job.Spec.Selector, job.Spec.Template.Labels, job.Status = nil, nil, batchv1.JobStatus{}
+	suspended := true // until it is said to be finished, so that no pod is made
+	job.Spec.Suspend = &suspended
+	if _, err := s.client.Create(ctx, job, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	now := time.Now().UTC().Format(time.RFC3339)
+	patch := fmt.Sprintf(`{"status":{"startTime":%q,"completionTime":%q,"succeeded":1,"conditions":[{"type":"SuccessCriteriaMet","status":"True"},{"type":"Complete","status":"True","lastTransitionTime":%q}]}}`, now, now, now)
+	_, err := s.client.Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
+	return err
+}

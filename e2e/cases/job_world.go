@@ -1,0 +1,305 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	batchv1client "k8s.io/client-go/kubernetes/typed/batch/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/report"
+)
+
+// forHours is longer than any case; a pod of a Job then ends when the case says so.
+const forHours = "10h"
+
+// jobs are the Jobs of a case, with everything that ever happened to their parallelism and their pods.
+type jobs struct {
+	*World
+	client batchv1client.JobInterface
+
+	mu       sync.Mutex
+	counts   map[string][]int32
+	suspends []string
+	// came is when each pod was first seen, and cut are the pods that were deleted before their end, with the time that they had.
+	came map[string]time.Time
+	cut  map[string]time.Duration
+}
+
+func (w *World) jobs() *jobs {
+	w.t.Helper()
+	j := &jobs{World: w, client: w.kube.BatchV1().Jobs(w.Namespace), counts: map[string][]int32{}, came: map[string]time.Time{}, cut: map[string]time.Duration{}}
+	factory := informers.NewSharedInformerFactoryWithOptions(w.kube, 0, informers.WithNamespace(w.Namespace))
+	for informer, see := range map[cache.SharedIndexInformer]func(any){
+		factory.Batch().V1().Jobs().Informer(): j.seeJob, factory.Core().V1().Pods().Informer(): j.seePod,
+	} {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: see, UpdateFunc: func(_, object any) { see(object) }, DeleteFunc: see}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	w.t.Cleanup(stop)
+	factory.StartWithContext(ctx)
+	factory.WaitForCacheSyncWithContext(ctx)
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			w.t.Log("parallelism seen: ", j.counts, "; pods cut short: ", j.cut)
+		}
+	})
+	return j
+}
+
+func (j *jobs) seeJob(object any) {
+	job, ok := object.(*batchv1.Job)
+	if !ok {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	count, list := ptr.Deref(job.Spec.Parallelism, 1), j.counts[job.Name]
+	if len(list) == 0 || list[len(list)-1] != count {
+		j.counts[job.Name] = append(list, count)
+	}
+	if job.Spec.Suspend != nil && *job.Spec.Suspend && !slices.Contains(j.suspends, job.Name) {
+		j.suspends = append(j.suspends, job.Name)
+	}
+}
+
+func (j *jobs) seePod(object any) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.came[pod.Name].IsZero() {
+		j.came[pod.Name] = time.Now()
+	}
+	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	if _, seen := j.cut[pod.Name]; !seen && !ended && pod.DeletionTimestamp != nil {
+		j.cut[pod.Name] = time.Since(j.came[pod.Name])
+	}
+}
+
+// history is the parallelism that a Job has had, in order.
+func (j *jobs) history(name string) []int32 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.counts[name])
+}
+
+// young is an age at which no container of a real pod runs yet. The Job controller may create a pod in the instant in which the parallelism is lowered, and deletes that
+// very pod again; the pods of this cluster run at once.
+const young = 500 * time.Millisecond
+
+// wantNothingCut fails when a pod was deleted before its end, or a Job suspended that is not among those.
+func (j *jobs) wantNothingCut(suspended ...string) {
+	j.t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for pod, age := range j.cut {
+		if age > young {
+			j.t.Errorf("the pod %s was deleted before its end, after %s", pod, age)
+		}
+		j.t.Logf("Kubernetes took back the pod %s after %s", pod, age)
+	}
+	if !slices.Equal(j.suspends, suspended) {
+		j.t.Errorf("these Jobs were suspended: %v, want %v", j.suspends, suspended)
+	}
+}
+
+// job is a manifest as a user would write it: 50 completions, of which a pod each takes hours.
+func (j *jobs) job(name string, parallelism int32, settings Settings) *batchv1.Job {
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: j.Namespace, Annotations: settings.annotations()},
+		Spec: batchv1.JobSpec{
+			Parallelism: &parallelism, Completions: ptr.To[int32](50),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"pod-complete.stage.kwok.x-k8s.io/delay": forHours}},
+				Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "worker", Image: "worker"}}},
+			},
+		},
+	}
+}
+
+func (j *jobs) make(job *batchv1.Job) {
+	j.t.Helper()
+	if _, err := j.client.Create(j.t.Context(), job, metav1.CreateOptions{}); err != nil {
+		j.t.Fatalf("create Job %s: %v", job.Name, err)
+	}
+}
+
+func (j *jobs) read(name string) *batchv1.Job {
+	j.t.Helper()
+	job, err := j.client.Get(j.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		j.t.Fatalf("get Job %s: %v", name, err)
+	}
+	return job
+}
+
+// merge changes a Job as kubectl patch does.
+func (j *jobs) merge(name, patch string) error {
+	_, err := j.client.Patch(j.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-patch"})
+	return err
+}
+
+func (j *jobs) mustMerge(name, patch string) {
+	j.t.Helper()
+	if err := j.merge(name, patch); err != nil {
+		j.t.Fatalf("patch Job %s with %s: %v", name, patch, err)
+	}
+}
+
+// awaitParallelism waits until a Job has that parallelism.
+func (j *jobs) awaitParallelism(name string, want int32) {
+	j.t.Helper()
+	j.await(fmt.Sprintf("Job %s at parallelism %d", name, want), soon, func(context.Context) error {
+		if list := j.history(name); len(list) == 0 || list[len(list)-1] != want {
+			return fmt.Errorf("it has had %v", list)
+		}
+		return nil
+	})
+}
+
+func (j *jobs) wantParallelism(name string, want ...int32) {
+	j.t.Helper()
+	if got := j.history(name); !slices.Equal(got, want) {
+		j.t.Fatalf("Job %s has had the parallelism %v, want %v", name, got, want)
+	}
+}
+
+// running are the pods of a Job that have not ended.
+func (j *jobs) running(ctx context.Context, name string) ([]corev1.Pod, error) {
+	list, err := j.kube.CoreV1().Pods(j.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: batchv1.JobNameLabel + "=" + name, FieldSelector: "status.phase!=Succeeded,status.phase!=Failed",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// awaitPods waits until that many pods of a Job run.
+func (j *jobs) awaitPods(name string, want int) {
+	j.t.Helper()
+	j.await(fmt.Sprintf("%d pods of Job %s run", want, name), soon, func(ctx context.Context) error {
+		pods, err := j.running(ctx, name)
+		if err != nil {
+			return err
+		}
+		ready := 0
+		for _, pod := range pods {
+			if pod.Status.Phase == corev1.PodRunning {
+				ready++
+			}
+		}
+		if len(pods) != want || ready != want {
+			return fmt.Errorf("there are %d, of which %d run", len(pods), ready)
+		}
+		return nil
+	})
+}
+
+// finish lets n pods of a Job end well, all at once.
+func (j *jobs) finish(name string, n int) {
+	j.t.Helper()
+	pods, err := j.running(j.t.Context(), name)
+	if err != nil || len(pods) < n {
+		j.t.Fatalf("there are %d pods of Job %s that run (%v), want at least %d", len(pods), name, err, n)
+	}
+	for _, pod := range pods[:n] {
+		if err := endPod(j.t.Context(), j.kube, &pod); err != nil {
+			j.t.Fatal(err)
+		}
+	}
+}
+
+// finishDownTo lets pods of a Job end one by one until its parallelism has fallen to want. Now and then Kubernetes replaces one before that: when other pods have ended within the
+// second before.
+func (j *jobs) finishDownTo(name string, want int32) {
+	j.t.Helper()
+	for ended := 1; ; ended++ {
+		before := *j.read(name).Spec.Parallelism
+		if before == want {
+			return
+		}
+		if ended > 30 {
+			j.t.Fatalf("the parallelism of Job %s is still %d after %d pods have ended, want %d", name, before, ended, want)
+		}
+		j.awaitPods(name, int(before))
+		j.finish(name, 1)
+		j.await("the pod is replaced, or the parallelism is lowered", soon, func(ctx context.Context) error {
+			pods, err := j.running(ctx, name)
+			if err != nil {
+				return err
+			}
+			if now := *j.read(name).Spec.Parallelism; len(pods) != int(now) || now < want {
+				return fmt.Errorf("parallelism %d with %d pods", now, len(pods))
+			}
+			return nil
+		})
+	}
+}
+
+func endPod(ctx context.Context, kube kubernetes.Interface, pod *corev1.Pod) error {
+	patch := `{"status":{"phase":"Succeeded","conditions":[{"type":"Ready","status":"False","reason":"PodCompleted"}]}}`
+	_, err := kube.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
+	return err
+}
+
+// awaitLeftAlone waits until the status of a Job says why it is left alone.
+func (j *jobs) awaitLeftAlone(name, pattern string) {
+	j.t.Helper()
+	j.awaitStatus(name, report.Active, "False", "LeftAlone", pattern)
+}
+
+func (j *jobs) awaitStatus(name, kind, status, reason, pattern string) {
+	j.t.Helper()
+	expression := regexp.MustCompile(pattern)
+	j.await(fmt.Sprintf("condition %s=%s (%s) on Job %s", kind, status, reason, name), soon, func(context.Context) error {
+		conditions := report.Parse(j.read(name).Annotations[annotations.StatusKey])
+		for _, c := range conditions {
+			if c.Type == kind && c.Status == status && c.Reason == reason && expression.MatchString(c.Message) {
+				return nil
+			}
+		}
+		return fmt.Errorf("the conditions are %v", conditions)
+	})
+}
+
+// busy is a Job at parallelism 1 with a backlog that asks for n pods, which run.
+func (j *jobs) busy(t *testing.T, name string, n int, more Settings) {
+	t.Helper()
+	stream := j.Stream(name)
+	j.group(j.redis.Client(), stream, "0")
+	j.add(j.redis.Client(), stream, 5*n)
+	settings := quick(Settings{"cooldown": "1s", "trigger.orders": j.trigger(stream, group)})
+	for key, value := range more {
+		settings[key] = value
+	}
+	j.make(j.job(name, 1, settings))
+	j.awaitParallelism(name, int32(n)) //nolint:gosec // a case has few pods
+	j.awaitPods(name, n)
+}
+
+// drain takes n pods' worth of work away.
+func (j *jobs) drain(name string, n int) {
+	j.t.Helper()
+	j.World.read(j.redis.Client(), j.Stream(name), 5*n, true)
+}
