@@ -80,12 +80,27 @@ func (d *decoder) source(key, text string) (typ TriggerType, direct schema.Value
 	}
 	direct, refs, problems := schema.SplitRefs(values)
 	d.fault(key, problems...)
+	d.refNames(key, refs)
 	if _, indirect := refs["type"]; indirect {
 		d.fault(key, schema.Problem{Param: "type", Text: "cannot be given by reference; want one of " + strings.Join(d.types.TriggerTypeNames(), ", ")})
 		return typ, nil, nil, false
 	}
 	typ, ok = d.typeOf(key, direct)
 	return typ, direct, refs, ok
+}
+
+// refNames reports references to names that no object can have, such as one with a namespace before it. What was given is not quoted, since it may be a secret that
+// stands in the wrong place.
+func (d *decoder) refNames(key string, refs schema.Refs) {
+	for _, param := range refs.Paths() {
+		ref, kind := refs[param], "secret"
+		if ref.ConfigMap != "" {
+			kind = "configMap"
+		}
+		if name := ref.Secret + ref.ConfigMap; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
+			d.fault(key, schema.Problem{Param: param + "From", Text: kind + " is no name of an object; want one in the workload's own namespace, without the namespace before it: lower case letters, digits, '-' and '.'"})
+		}
+	}
 }
 
 // decodeSource decodes what a trigger or guard of a type says, and reports what is wrong with it.

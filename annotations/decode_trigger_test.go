@@ -48,6 +48,8 @@ func TestDecodeWordsEveryFaultOfATrigger(t *testing.T) {
 		{"two aliases", "{type: queue, address: a, stream: b, clusterTarget: 2, pendingEntriesCount: 1}", []string{"target: given twice, as clusterTarget and as pendingEntriesCount; want target alone"}},
 		{"direct and From", base + ", password: p, passwordFrom: {secret: s, key: k}}", []string{"password: given both directly and by reference; want one of them"}},
 		{"direct alias and From", base + ", pw: p, passwordFrom: {secret: s, key: k}}", []string{"password: given twice, as pw and as password; want password alone"}},
+		{"AU-09 another namespace", base + ", passwordFrom: {secret: other/s, key: k}}", []string{"passwordFrom: secret is no name of an object; want one in the workload's own namespace, without the namespace before it: lower case letters, digits, '-' and '.'"}},
+		{"no name", base + ", passwordFrom: {configMap: A_b, key: k}}", []string{"passwordFrom: configMap is no name of an object; want one in the workload's own namespace, without the namespace before it: lower case letters, digits, '-' and '.'"}},
 		{"From and FromEnv", base + ", passwordFromEnv: P, passwordFrom: {secret: s, key: k}}", []string{"password: given twice, as passwordFrom and as passwordFromEnv; want one of them"}},
 		{"fault under an alias", "{type: queue, address: a, streamName: '', clusterTarget: none}", []string{`clusterTarget: got "none", want a number > 0`, `streamName: got "", want a text`}},
 		{"checked as a whole", base + ", tls: {ca: a, insecureSkipVerify: true}}", []string{"tls.ca: has no effect with tls.insecureSkipVerify"}},

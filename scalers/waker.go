@@ -12,8 +12,8 @@ import (
 
 // Waker is implemented by a scaler whose source can tell when work arrives, so that nobody has to wait for the next poll. Polling goes on regardless.
 type Waker interface {
-	// Wake watches the source until ctx ends, and returns nil then. It calls wake once the source is watched, since what came before was not heard, and
-	// again whenever work may have come. wake is cheap and may be called at any rate, from any goroutine. An error says why the watch broke; it calls for
+	// Wake watches the source until ctx ends, and returns nil then. It calls wake once the source is watched, unless it hears what came since the latest
+	// read, and again whenever work may have come. wake is cheap and may be called at any rate, from any goroutine. An error says why the watch broke; it calls for
 	// another Wake after a pause. Every Wake has returned before the scaler is closed.
 	Wake(ctx context.Context, wake func()) error
 }

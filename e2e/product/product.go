@@ -165,7 +165,7 @@ func (p *Product) Start(ctx context.Context, name string, args ...string) (*Auto
 	a.Process = cluster.NewProcess(cluster.Command{
 		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"),
 		Args: append([]string{
-			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace,
+			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace, "--identity=" + name,
 			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(p.port),
 			// The sources are processes of this host, too; the rest of loopback stays out of reach.
 			"--egress-allow=" + loopback + "/32",

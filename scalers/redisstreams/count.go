@@ -2,6 +2,7 @@ package redisstreams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,14 +48,22 @@ type Count struct {
 // Counter counts one stream. It remembers between counts what makes the next one cheap; calls must not overlap.
 type Counter struct {
 	client redis.UniversalClient
+	batch  *batch
 	query  Query
 	ledger ledger
+	// last is the ID of the last entry that the latest count has seen.
+	last streamID
 }
 
 // NewCounter makes a counter. It does no I/O, and the client stays the caller's.
 func NewCounter(client redis.UniversalClient, query Query) *Counter {
+	return newCounter(&batch{client: client}, query)
+}
+
+// newCounter makes a counter that shares its pipelines with others.
+func newCounter(b *batch, query Query) *Counter {
 	query.Limit = max(query.Limit, 1)
-	return &Counter{client: client, query: query}
+	return &Counter{client: b.client, batch: b, query: query}
 }
 
 // Count asks the server, in one round trip as long as its answer can be proved. Everything that is not a proof is an error.
@@ -85,6 +94,9 @@ func (c *Counter) Count(ctx context.Context) (Count, error) {
 	return count, err
 }
 
+// seen is how far the latest count has seen. XLEN does not say.
+func (c *Counter) seen() position { return position{id: c.last, atEnd: c.query.Measure == Length} }
+
 type foundGroup struct {
 	groupInfo
 	found bool
@@ -98,8 +110,8 @@ type foundStream struct {
 // info asks for the group and, unless the group alone will do, for the stream; the stream is nil when it was not needed.
 func (c *Counter) info(ctx context.Context) (foundGroup, *foundStream, error) {
 	if c.query.Measure == Pending || c.ledger.isIdle {
-		groups := c.client.Do(ctx, "XINFO", "GROUPS", c.query.Stream)
-		group, missing, err := c.readGroup(groups.Result())
+		groups := redis.NewCmd(ctx, "XINFO", "GROUPS", c.query.Stream)
+		group, missing, err := c.readGroup(result(groups, c.batch.do(ctx, groups)))
 		switch {
 		case err != nil:
 			return foundGroup{}, nil, err
@@ -112,10 +124,8 @@ func (c *Counter) info(ctx context.Context) (foundGroup, *foundStream, error) {
 		}
 	}
 	// One pipeline on one connection, but no transaction: what follows is true even if somebody adds, reads or trims between the two.
-	pipe := c.client.Pipeline()
-	groups := pipe.Do(ctx, "XINFO", "GROUPS", c.query.Stream)
-	stream := pipe.Do(ctx, "XINFO", "STREAM", c.query.Stream)
-	_, failed := pipe.Exec(ctx)
+	groups, stream := redis.NewCmd(ctx, "XINFO", "GROUPS", c.query.Stream), redis.NewCmd(ctx, "XINFO", "STREAM", c.query.Stream)
+	failed := c.batch.do(ctx, groups, stream)
 	group, missing, err := c.readGroup(result(groups, failed))
 	if err != nil {
 		return foundGroup{}, nil, err
@@ -131,12 +141,16 @@ func (c *Counter) info(ctx context.Context) (foundGroup, *foundStream, error) {
 	if err != nil {
 		return foundGroup{}, nil, c.explain("XINFO STREAM", err)
 	}
+	c.last = info.last
 	return group, &foundStream{streamInfo: info}, nil
 }
 
 // result is a command's reply or error. A pipeline that fails before it is sent, such as at a login that the server refuses, leaves its commands without
 // either; then its own error counts.
 func result(cmd *redis.Cmd, failed error) (any, error) {
+	if left := (unanswered{}); errors.As(failed, &left) {
+		return nil, failed
+	}
 	reply, err := cmd.Result()
 	if reply == nil && err == nil && failed != nil {
 		return nil, failed
@@ -180,6 +194,7 @@ func (c *Counter) withoutGroup(stream foundStream) Count {
 // absent counts a stream that does not exist, once it is sure that it would be seen if it did.
 func (c *Counter) absent(ctx context.Context) (Count, error) {
 	c.ledger.forget()
+	c.last = streamID{}
 	if err := c.checkReplica(ctx); err != nil {
 		return Count{}, err
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/redis/go-redis/v9"
-
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
 	"autoscale.io/scalers"
@@ -15,7 +13,7 @@ import (
 )
 
 // clients are shared by all triggers that name the same server, user and trust.
-type clients = pool.Pool[[32]byte, redis.UniversalClient]
+type clients = pool.Pool[[32]byte, *server]
 
 // Definition makes the trigger type redis-streams. Triggers of one definition share their connections. A zero env has the strictest dialer.
 func Definition(env scalers.Env) scalers.Definition {
@@ -43,10 +41,10 @@ func Definition(env scalers.Env) scalers.Definition {
 // scaler reads one trigger.
 type scaler struct {
 	counter *Counter
-	lease   *pool.Lease[redis.UniversalClient]
+	lease   *pool.Lease[*server]
 }
 
-func open(env scalers.Env, shared *clients, host scalers.Host, p *params) (*scaler, error) {
+func open(env scalers.Env, shared *clients, host scalers.Host, p *params) (scalers.Scaler, error) {
 	// Once more, as references are resolved now. What depends on the workload was checked at admission.
 	c := checker{params: p}
 	c.addresses()
@@ -59,14 +57,18 @@ func open(env scalers.Env, shared *clients, host scalers.Host, p *params) (*scal
 	if err != nil {
 		return nil, err
 	}
-	lease, err := shared.Get(p.identity(options), func() (redis.UniversalClient, error) { return NewClient(options), nil })
+	lease, err := shared.Get(p.identity(options), func() (*server, error) { return newServer(options), nil })
 	if err != nil {
 		return nil, err
 	}
-	return &scaler{lease: lease, counter: NewCounter(lease.Value, Query{
+	s := &scaler{lease: lease, counter: newCounter(lease.Value.batch, Query{
 		Stream: p.Stream, Group: p.ConsumerGroup, Measure: p.measure(p.ConsumerGroup != ""),
 		PendingTimeout: p.PendingTimeout, Limit: limit(host), User: p.Username,
-	})}, nil
+	})}
+	if p.Mode == Cluster || s.counter.query.Measure == Pending { // what is pending changes as entries are read, not as they come
+		return s, nil
+	}
+	return &waking{scaler: s}, nil
 }
 
 func faults(problems []schema.Problem) error {

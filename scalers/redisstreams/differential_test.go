@@ -87,13 +87,9 @@ func (w *world) DialHook(next redis.DialHook) redis.DialHook { return next }
 // ProcessHook implements redis.Hook.
 func (w *world) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		switch cmd.Name() {
-		case "xrange":
+		if cmd.Name() == "xrange" {
 			w.usage.ranges++
 			w.tear()
-		case "xinfo":
-			w.usage.readings++
-			w.usage.alone++
 		}
 		return next(ctx, cmd)
 	}
@@ -103,7 +99,10 @@ func (w *world) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (w *world) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		w.usage.readings++
-		if !w.torn {
+		if len(cmds) == 1 {
+			w.usage.alone++
+		}
+		if !w.torn || len(cmds) == 1 {
 			return next(ctx, cmds)
 		}
 		err := next(ctx, cmds[:1])

@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"testing"
@@ -227,6 +228,16 @@ func (w *world) entry(key board.Key) *board.Entry {
 	return e
 }
 
+// onTheBeat is a UID with which a workload is read at whole intervals, as the clock of the tests begins with one.
+func onTheBeat(name string) types.UID {
+	for i := 0; ; i++ {
+		w := workload{uid: types.UID(fmt.Sprintf("uid-%s-%d", name, i))}
+		if w.spread(time.Hour) == 0 {
+			return w.uid
+		}
+	}
+}
+
 // upsert polls key as the annotations say, whose keys are without the prefix.
 func (w *world) upsert(key board.Key, keys map[string]string) {
 	w.t.Helper()
@@ -243,7 +254,7 @@ func (w *world) spec(key board.Key, keys map[string]string) Spec {
 	if len(result.Faults) > 0 {
 		w.t.Fatal(result.Faults)
 	}
-	return Spec{UID: types.UID("uid-" + key.Name), Workload: result.Workload}
+	return Spec{UID: onTheBeat(key.Name), Workload: result.Workload}
 }
 
 // on are annotations with the trigger orders at a target of 10, changed by edits; an empty text removes a key.

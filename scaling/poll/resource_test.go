@@ -113,7 +113,7 @@ func TestHostNamesTheWorkload(t *testing.T) {
 		w.after(time.Second)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if h := w.host; h.Namespace != "shop" || h.Name != "worker" || h.UID != "uid-worker" || h.MaxReplicas != 20 {
+		if h := w.host; h.Namespace != "shop" || h.Name != "worker" || h.UID != onTheBeat("worker") || h.MaxReplicas != 20 {
 			t.Errorf("got %+v", h)
 		}
 	})

@@ -28,14 +28,20 @@ func (w *workload) decide() {
 		return // poll sets the timer when it ends
 	}
 	for _, t := range w.triggers {
-		if t.woken && !w.active { // while it was read
-			t.due = now
+		if t.woken { // while it was read
+			t.due = earlier(t.due, w.soon(t, now))
 		}
 	}
 	next := w.firstDue()
 	if !recheck.IsZero() {
 		next = earlier(next, later(recheck, now.Add(minRecheck)))
 	}
+	w.setTimer(now, next)
+}
+
+// setTimer makes the next poll come at a time.
+func (w *workload) setTimer(now, next time.Time) {
+	w.fires = next
 	delay := max(next.Sub(now), 0)
 	if w.timer == nil {
 		w.timer = time.AfterFunc(delay, w.poll)

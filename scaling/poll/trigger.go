@@ -37,8 +37,9 @@ type trigger struct {
 	// fresh says that no decision has been made since the latest read, and that it began after the last Job was started.
 	fresh bool
 
-	// woken says that the source had something to say since the latest read began.
+	// woken says that the source had something to say since the latest read began, which was at began.
 	woken bool
+	began time.Time
 
 	// These belong to the goroutine that reads, and without one to the holder of the lock (workload.polling).
 	source *scalers.Source

@@ -43,7 +43,7 @@ func (t *trigger) stopWatching() {
 	t.watched, t.unwatch = nil, nil
 }
 
-// wake reads a trigger at once, if its workload has no work yet; one that has is read at its interval, however much arrives.
+// wake reads a trigger at once, if its workload has no work yet; one that has is read within wakeInterval, however much arrives.
 func (w *workload) wake(t *trigger, source *scalers.Source) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -52,15 +52,24 @@ func (w *workload) wake(t *trigger, source *scalers.Source) {
 	case w.polling:
 		t.woken = true
 	default:
-		w.callForward(t)
+		now := w.poller.deps.Now()
+		if due := w.soon(t, now); due.Before(t.due) {
+			t.due = due
+			if due.Before(w.fires) {
+				w.setTimer(now, due)
+			}
+		}
 	}
 }
 
-// callForward makes a trigger due now, unless its workload is active.
-func (w *workload) callForward(t *trigger) {
+// wakeInterval is the least time between two reads of an active workload that come from a wake. A burst is noticed within it, and a constant flow costs no
+// more than an interval of that length would.
+const wakeInterval = time.Second
+
+// soon is when a trigger that has something to say is read.
+func (w *workload) soon(t *trigger, now time.Time) time.Time {
 	if w.active {
-		return
+		return later(now, t.began.Add(wakeInterval))
 	}
-	t.due = w.poller.deps.Now()
-	w.timer.Reset(0)
+	return now
 }

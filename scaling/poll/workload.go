@@ -51,6 +51,8 @@ type workload struct {
 	retired []*trigger
 	ended   bool
 	timer   *time.Timer
+	// fires is when the timer does.
+	fires time.Time
 }
 
 func newWorkload(p *Poller, key board.Key, uid types.UID) *workload {
@@ -100,7 +102,7 @@ func (w *workload) replaceTriggers(wanted annotations.Workload, sameHost bool, s
 	for i, spec := range slices.Concat(wanted.Triggers, wanted.Guards) {
 		key := name{i >= len(wanted.Triggers), spec.Name}
 		if old := kept[key]; old != nil && equality.Semantic.DeepEqual(old.spec, spec) && sameHost {
-			old.changeInterval(w.interval(wanted, spec), w.poller.deps.Now())
+			w.changeInterval(old, w.interval(wanted, spec), w.poller.deps.Now())
 			delete(kept, key)
 			triggers = append(triggers, old)
 			continue
@@ -187,7 +189,7 @@ func (w *workload) poll() {
 	defer w.mu.Unlock()
 	w.polling = false
 	for _, t := range r.due {
-		t.schedule(now, w.poller.deps.Now())
+		w.schedule(t, w.poller.deps.Now())
 		if !w.ended {
 			w.watch(t)
 		}
@@ -222,7 +224,7 @@ func (w *workload) begin(now time.Time) (round, bool) {
 	}
 	for _, t := range w.triggers {
 		if !t.due.After(now) {
-			t.woken = false
+			t.woken, t.began = false, now
 			r.due = append(r.due, t)
 		}
 	}
@@ -244,7 +246,8 @@ func (w *workload) survive() {
 	w.polling = false
 	if !w.ended {
 		w.state = decide.State{}
-		w.timer.Reset(w.settings.PollingInterval)
+		now := w.poller.deps.Now()
+		w.setTimer(now, now.Add(w.settings.PollingInterval))
 	}
 }
 
@@ -282,21 +285,27 @@ func (w *workload) replicas() int32 {
 }
 
 // changeInterval brings the next read forward when the interval is shortened.
-func (t *trigger) changeInterval(interval time.Duration, now time.Time) {
+func (w *workload) changeInterval(t *trigger, interval time.Duration, now time.Time) {
 	if interval < t.interval {
-		t.due = earlier(t.due, now.Add(interval))
+		t.due = earlier(t.due, w.beat(interval, now))
 	}
 	t.interval = interval
 }
 
-// schedule sets the next read. The beat is kept, not stretched by the time that reads take; after an error it is shaken a little, so that many
-// who lost one source do not come back to it together.
-func (t *trigger) schedule(began, now time.Time) {
-	t.due = t.due.Add(t.interval)
-	if t.due.Before(now) {
-		t.due = began.Add(t.interval)
-	}
+// tick is what reads are rounded to, so that those of one server that fall into it go there together.
+const tick = 50 * time.Millisecond
+
+// beat is the next moment after now at which the workload reads what it reads every interval: the same one whatever made it read in between, and on every replica.
+func (w *workload) beat(interval time.Duration, now time.Time) time.Time {
+	phase := w.spread(interval).Truncate(tick)
+	return now.Add(-phase).Truncate(interval).Add(phase + interval)
+}
+
+// schedule sets the next read. After an error it is shaken a little, so that many who lost one source do not come back to it together.
+func (w *workload) schedule(t *trigger, now time.Time) {
+	t.due = w.beat(t.interval, now)
 	if t.err != nil {
-		t.due = t.due.Add(-time.Duration(rand.Int64N(int64(t.interval)/10 + 1)))
+		// What was read a little early is not read once more on the beat.
+		t.due = w.beat(t.interval, now.Add(t.interval/5)).Add(-time.Duration(rand.Int64N(int64(t.interval)/10 + 1)))
 	}
 }

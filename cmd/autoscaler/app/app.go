@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -132,6 +131,7 @@ func (o *Options) managerOptions(log logr.Logger) manager.Options {
 		Logger:                  log,
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsBindAddress},
 		HealthProbeBindAddress:  o.HealthProbeBindAddress,
+		PprofBindAddress:        o.PprofBindAddress,
 		GracefulShutdownTimeout: &shutdown,
 	}
 }
@@ -224,9 +224,9 @@ func parseKinds(texts []string, mapper meta.RESTMapper) ([]controller.Kind, erro
 
 // addLoop wires poller, board and controller.
 func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
-	host, err := os.Hostname()
+	identity, err := w.options.identity()
 	if err != nil {
-		return fmt.Errorf("find the name of this host for the leases: %w", err)
+		return err
 	}
 	var loop *controller.Controller
 	theBoard := board.New(func(key board.Key) { loop.Changed(key) })
@@ -243,7 +243,7 @@ func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
 	loop = controller.New(controller.Options{
 		Log: mgr.GetLogger().WithName("loop"), Kube: w.kube, Target: w.target, Types: w.registry,
 		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports,
-		Kinds: w.kinds, Namespace: w.options.Namespace, Identity: host + "_" + uuid.NewString(), Class: w.options.Class,
+		Kinds: w.kinds, Namespace: w.options.Namespace, Identity: identity, Class: w.options.Class,
 		SweepInterval: w.options.SweepInterval, Lease: w.options.Lease,
 	})
 	return mgr.Add(everyReplica(func(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/pflag"
 
 	"autoscale.io/scaling/controller"
@@ -15,6 +16,7 @@ import (
 type Options struct {
 	Kubeconfig    string
 	Namespace     string
+	Identity      string
 	Class         string
 	Kinds         []string
 	SweepInterval time.Duration
@@ -32,6 +34,7 @@ type Options struct {
 
 	MetricsBindAddress     string
 	HealthProbeBindAddress string
+	PprofBindAddress       string
 	LogLevel               string
 }
 
@@ -55,6 +58,7 @@ func DefaultOptions() Options {
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig, "kubeconfig to use outside of a cluster; the usual places when empty")
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the autoscaler's own namespace, for leases and certificates; $POD_NAMESPACE when empty")
+	flags.StringVar(&o.Identity, "identity", o.Identity, "name of this process among those that share the leases; it must be unique, and the same after a crash, so that the process need not wait for its own leases. The pod's name in a cluster; made up when empty")
 	flags.StringVar(&o.Class, "class", o.Class, "manage only workloads whose autoscale.io/class annotation is this, so that several installs can share a cluster")
 	flags.StringSliceVar(&o.Kinds, "kinds", o.Kinds, "kinds to manage, as RESOURCE.GROUP; each but jobs.batch and cronjobs.batch needs a scale subresource. Those two are left out where the account may not list and patch Jobs")
 	flags.DurationVar(&o.SweepInterval, "sweep-interval", o.SweepInterval, "time between two sweeps for workloads that the webhook missed")
@@ -71,6 +75,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.CertDir, "cert-dir", o.CertDir, "folder of the webhook's certificate")
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "address of the metrics; 0 turns them off")
 	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", o.HealthProbeBindAddress, "address of /healthz and /readyz; 0 turns them off")
+	flags.StringVar(&o.PprofBindAddress, "pprof-bind-address", o.PprofBindAddress, "address of Go's profiles (/debug/pprof), such as localhost:6060; off when empty")
 	flags.StringVar(&o.LogLevel, "log-level", o.LogLevel, "debug, info, warn or error")
 }
 
@@ -96,4 +101,16 @@ func (o *Options) validate() error {
 		return fmt.Errorf("--kinds: empty; want at least one, such as deployments.apps")
 	}
 	return nil
+}
+
+// identity is the name among those that share the leases.
+func (o *Options) identity() (string, error) {
+	if o.Identity != "" {
+		return o.Identity, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find the name of this host for the leases: %w", err)
+	}
+	return host + "_" + uuid.NewString(), nil
 }

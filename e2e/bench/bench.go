@@ -1,0 +1,99 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Options shape a run.
+type Options struct {
+	// Seed chooses which workloads get work, and when.
+	Seed uint64
+	// Quick leaves out the largest rows and measures shorter.
+	Quick bool
+	// Only are the parts to run, by their names; empty for all. The rows of the others are then missing, which fails the run.
+	Only []string
+	// Profiles is a folder for profiles of the autoscaler at rest; none are taken when it is empty.
+	Profiles string
+	// Progress is told what goes on.
+	Progress io.Writer
+}
+
+// part is one stretch of a run.
+type part struct {
+	name string
+	run  func(context.Context, *lab) error
+	// long says that a quick run leaves it out.
+	long bool
+}
+
+func parts(quick bool) []part {
+	long, alone := 2*time.Minute, 60
+	if quick {
+		long, alone = 30*time.Second, 30
+	}
+	return []part{
+		{"micro", func(ctx context.Context, l *lab) error { return l.micro(ctx) }, false},
+		{"alone", func(ctx context.Context, l *lab) error { return l.reactionsAlone(ctx, alone) }, false},
+		{"hundred", func(ctx context.Context, l *lab) error { return l.crowd(ctx, 100, long/2) }, true},
+		{"thousand", func(ctx context.Context, l *lab) error { return l.thousand(ctx, long) }, false},
+		{"sql", func(ctx context.Context, l *lab) error { return l.sql(ctx, 1000) }, false},
+		{"five-thousand", func(ctx context.Context, l *lab) error { return l.crowd(ctx, 5000, long) }, true},
+		{"cpu", func(ctx context.Context, l *lab) error { return l.cpu(ctx, 1000, long/2) }, false},
+	}
+}
+
+// Parts are the names that Options.Only knows.
+func Parts() []string {
+	var all []string
+	for _, p := range parts(false) {
+		all = append(all, p.name)
+	}
+	return all
+}
+
+// Run measures everything. The report holds what was found, also after an error.
+func Run(ctx context.Context, o Options) (report *Report, err error) {
+	report = &Report{Seed: o.Seed, Quick: o.Quick}
+	if report.Machine, err = thisMachine(); err != nil {
+		return report, err
+	}
+	dir, err := os.MkdirTemp("", "autoscale-bench-")
+	if err != nil {
+		return report, err
+	}
+	defer os.RemoveAll(dir)
+	l, err := start(ctx, dir, o, report)
+	defer func() { err = errors.Join(err, l.stop()) }()
+	if err != nil {
+		return report, err
+	}
+	for _, p := range parts(o.Quick) {
+		if p.long && o.Quick || !o.chosen(p.name) {
+			continue
+		}
+		began := time.Now()
+		if err := p.run(ctx, l); err != nil {
+			return report, fmt.Errorf("%s: %w", p.name, err)
+		}
+		l.say("%s took %s", p.name, time.Since(began).Round(time.Second))
+	}
+	report.sort()
+	return report, nil
+}
+
+func (o Options) chosen(name string) bool {
+	if len(o.Only) == 0 {
+		return true
+	}
+	for _, only := range o.Only {
+		if only == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+
+	"autoscale.io/e2e/cluster"
+	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/servers"
+)
+
+// lab is what everything is measured on.
+type lab struct {
+	dir      string
+	progress io.Writer
+	report   *Report
+	rng      *rand.Rand
+
+	cluster  *cluster.Cluster
+	kube     kubernetes.Interface
+	redis    *servers.Redis
+	postgres *servers.Postgres
+	product  *product.Product
+	counts   *counts
+	audit    string
+	// profiles is a folder for profiles, empty for none.
+	profiles string
+	// pprof is where the autoscaler's profiles are.
+	pprof string
+	ends     []func() error
+}
+
+// auditPolicy logs what the autoscaler writes, leases left out.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: None
+    resources: [{group: coordination.k8s.io, resources: [leases]}]
+  - level: Metadata
+    users: ["system:serviceaccount:autoscale-system:autoscaler"]
+    verbs: [create, update, patch, delete, deletecollection]
+  - level: None
+`
+
+// metricResolution is how often metrics-server measures.
+const metricResolution = 15 * time.Second
+
+func start(ctx context.Context, dir string, o Options, report *Report) (*lab, error) {
+	l := &lab{dir: dir, progress: o.Progress, profiles: o.Profiles, report: report, rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: filepath.Join(dir, "audit.log")}
+	for _, step := range []func(context.Context) error{l.startCluster, l.startServers, l.install} {
+		if err := step(ctx); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// stop ends what was started, the last first.
+func (l *lab) stop() error {
+	var errs []error
+	for i := len(l.ends) - 1; i >= 0; i-- {
+		errs = append(errs, l.ends[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func (l *lab) startCluster(ctx context.Context) error {
+	policy := filepath.Join(l.dir, "audit.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return err
+	}
+	c, err := cluster.Start(ctx, cluster.Options{
+		Progress: l.progress, MetricsServer: true, MetricResolution: metricResolution,
+		Args: map[string][]string{
+			cluster.APIServer: {"--audit-policy-file=" + policy, "--audit-log-path=" + l.audit, "--audit-log-mode=blocking"},
+			// Thousands of workloads are created in a minute; by its own limits the controller manager would take many.
+			cluster.ControllerManager: {"--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=20"},
+			cluster.Scheduler:         {"--kube-api-qps=1000", "--kube-api-burst=2000"},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	l.cluster = c
+	l.ends = append(l.ends, c.Stop)
+	if l.kube, err = kubernetes.NewForConfig(c.Config()); err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	l.ends = append(l.ends, func() error { stop(); return nil })
+	l.counts, err = watchCounts(watching, c.Config())
+	return err
+}
+
+func (l *lab) startServers(ctx context.Context) (err error) {
+	if l.redis, err = servers.StartRedis(ctx, servers.RedisOptions{}); err != nil {
+		return err
+	}
+	l.ends = append(l.ends, func() error { l.redis.Stop(); return nil })
+	if l.postgres, err = servers.StartPostgres(ctx, servers.PostgresOptions{}); err != nil {
+		return err
+	}
+	l.ends = append(l.ends, func() error { l.postgres.Stop(); return nil })
+	return nil
+}
+
+func (l *lab) install(ctx context.Context) error {
+	binary, err := product.Build(ctx, l.dir, l.progress)
+	if err != nil {
+		return err
+	}
+	if l.product, err = product.Install(ctx, l.cluster, binary, l.dir); err != nil {
+		return err
+	}
+	address, err := product.FreeAddress()
+	l.pprof = address.String()
+	return err
+}
+
+// with runs the autoscaler as the install of a class while measure measures.
+func (l *lab) with(ctx context.Context, class string, measure func(a *product.Autoscaler) error) error {
+	a, err := l.startScaler(ctx, class)
+	if err != nil {
+		return err
+	}
+	err = measure(a)
+	if err != nil {
+		err = fmt.Errorf("%w\nthe end of the autoscaler's log:\n%s", err, a.LogTail())
+	}
+	return errors.Join(err, a.Stop())
+}
+
+func (l *lab) startScaler(ctx context.Context, class string) (*product.Autoscaler, error) {
+	args := []string{"--log-level=warn", "--pprof-bind-address=" + l.pprof}
+	if class != "" {
+		args = append(args, "--class="+class)
+	}
+	return l.product.Start(ctx, "autoscaler-"+class, args...)
+}
+
+func (l *lab) say(format string, args ...any) {
+	fmt.Fprintf(l.progress, "bench: "+format+"\n", args...)
+}

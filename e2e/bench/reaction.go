@@ -1,0 +1,248 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"autoscale.io/e2e/product"
+)
+
+// reactionWithin bounds one reaction; what takes longer has failed.
+const reactionWithin = time.Minute
+
+// settle is the pause between two reactions, so that the second does not find the first one's work under way.
+const settle = 100 * time.Millisecond
+
+// floor is the time from a bare PATCH of /scale to the event that brings the new count.
+func (l *lab) floor(ctx context.Context, n int) (time.Duration, error) {
+	f, err := l.create(ctx, "nobody", n, func(i int) member { return member{name: fmt.Sprintf("bare-%03d", i)} })
+	if err != nil {
+		return 0, err
+	}
+	var took []time.Duration
+	for _, key := range f.keys {
+		pause(ctx, settle)
+		began := time.Now()
+		_, err := l.kube.AppsV1().Deployments(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{}, "scale")
+		if err != nil {
+			return 0, fmt.Errorf("bare PATCH: %w", err)
+		}
+		at, err := l.counts.await(ctx, 1, reactionWithin, key)
+		if err != nil {
+			return 0, err
+		}
+		took = append(took, at[0].Sub(began))
+	}
+	return percentile(took, 50), nil
+}
+
+// reactionsAlone measures an autoscaler with little to do.
+func (l *lab) reactionsAlone(ctx context.Context, n int) error {
+	l.say("reactions from zero and of a burst, %d each", n)
+	floor, err := l.floor(ctx, n)
+	if err != nil {
+		return err
+	}
+	asleep, awake := names("zero", n), names("burst", min(n, 15))
+	if err := l.groups(ctx, slices.Concat(asleep, awake)...); err != nil {
+		return err
+	}
+	f, err := l.create(ctx, "", n, func(i int) member { return l.onStream(asleep[i], 0) })
+	if err != nil {
+		return err
+	}
+	bursts, err := l.create(ctx, "", len(awake), func(i int) member { return l.onStream(awake[i], 1) })
+	if err != nil {
+		return err
+	}
+	listeners, err := l.listeners(ctx, n)
+	if err != nil {
+		return err
+	}
+	return l.with(ctx, "", func(a *product.Autoscaler) error {
+		if err := polled(ctx, a, 2*n+len(awake), time.Minute); err != nil {
+			return err
+		}
+		if err := l.fromZero(ctx, f, asleep, floor); err != nil {
+			return err
+		}
+		if err := l.fromNotify(ctx, listeners); err != nil {
+			return err
+		}
+		took, err := l.burst(ctx, bursts, awake)
+		if err == nil {
+			l.report.add("reaction/burst/redis/p50-ms", ms(percentile(took, 50)), fmt.Sprintf("worst of %d: %.0f ms", len(took), ms(slices.Max(took))))
+		}
+		return err
+	})
+}
+
+func (l *lab) fromZero(ctx context.Context, f *fleet, names []string, floor time.Duration) error {
+	var took []time.Duration
+	for _, name := range names {
+		pause(ctx, settle)
+		began, err := l.add(ctx, 1, name)
+		if err != nil {
+			return err
+		}
+		at, err := l.counts.await(ctx, 1, reactionWithin, f.key(name))
+		if err != nil {
+			return err
+		}
+		took = append(took, at[0].Sub(began))
+	}
+	note := fmt.Sprintf("p50 %.1f ms; a bare PATCH takes %.1f ms", ms(percentile(took, 50)), ms(floor))
+	l.report.add("reaction/zero/redis/p50-ratio", ms(percentile(took, 50))/ms(floor), note)
+	l.report.add("reaction/zero/redis/p99-ms", ms(percentile(took, 99)), fmt.Sprintf("of %d", len(took)))
+	return nil
+}
+
+// burst adds 500 entries to one workload after another and times each until it has 50 replicas.
+func (l *lab) burst(ctx context.Context, f *fleet, names []string) ([]time.Duration, error) {
+	var took []time.Duration
+	for _, name := range names {
+		// Anywhere in the interval of the polls.
+		pause(ctx, settle+time.Duration(l.rng.Int64N(int64(time.Second))))
+		began, err := l.add(ctx, 500, name)
+		if err != nil {
+			return nil, err
+		}
+		at, err := l.counts.await(ctx, 50, reactionWithin, f.key(name))
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, at[0].Sub(began))
+	}
+	return took, nil
+}
+
+// listeners are workloads that wait for a NOTIFY.
+func (l *lab) listeners(ctx context.Context, n int) (*fleet, error) {
+	if _, err := l.postgres.DB().ExecContext(ctx, "create table if not exists jobs (queue text)"); err != nil {
+		return nil, fmt.Errorf("prepare PostgreSQL: %w", err)
+	}
+	return l.create(ctx, "", n, func(i int) member {
+		m := l.onPostgres(fmt.Sprintf("listen-%04d", i), 0)
+		m.notes["trigger.jobs"] = strings.TrimSuffix(m.notes["trigger.jobs"], "}") + fmt.Sprintf(", listen: listen_%04d}", i)
+		return m
+	})
+}
+
+func (l *lab) onPostgres(name string, least int32) member {
+	m := l.onStream(name, least)
+	delete(m.notes, "trigger.orders")
+	host, port, _ := strings.Cut(l.postgres.Addr(), ":")
+	m.notes["trigger.jobs"] = fmt.Sprintf("{type: postgres, host: %s, port: %s, username: postgres, password: %s, database: postgres, sslmode: disable, query: \"select count(*) from jobs where queue = '%s'\", target: 10}",
+		host, port, postgresPassword, name)
+	return m
+}
+
+func (l *lab) fromNotify(ctx context.Context, f *fleet) error {
+	var took []time.Duration
+	for i, key := range f.keys {
+		pause(ctx, settle)
+		began := time.Now()
+		if _, err := l.postgres.DB().ExecContext(ctx, fmt.Sprintf("insert into jobs values ('%s'); notify listen_%04d", key.Name, i)); err != nil {
+			return fmt.Errorf("notify: %w", err)
+		}
+		at, err := l.counts.await(ctx, 1, reactionWithin, key)
+		if err != nil {
+			return err
+		}
+		took = append(took, at[0].Sub(began))
+	}
+	l.report.add("reaction/zero/postgres-listen/p99-ms", ms(percentile(took, 99)), fmt.Sprintf("p50 %.1f ms of %d", ms(percentile(took, 50)), len(took)))
+	return nil
+}
+
+// reactionsLoaded measures an autoscaler with a thousand workloads, of which the names asleep are at zero.
+func (l *lab) reactionsLoaded(ctx context.Context, f *fleet, asleep []string) error {
+	l.say("reactions among %d workloads", len(f.keys))
+	woken, rest := asleep[:len(asleep)/10], asleep[len(asleep)/10:]
+	took, err := l.wake(ctx, f, woken)
+	if err != nil {
+		return err
+	}
+	l.report.add("reaction/loaded/p99-ms", ms(percentile(took, 99)), fmt.Sprintf("p50 %.0f ms of %d woken at once", ms(percentile(took, 50)), len(took)))
+	beside := names("beside", 10)
+	if err := l.groups(ctx, beside...); err != nil {
+		return err
+	}
+	others, err := l.create(ctx, f.class, len(beside), func(i int) member { return l.onStream(beside[i], 1) })
+	if err != nil {
+		return err
+	}
+	pause(ctx, 6*time.Second) // they have been adopted and polled
+	if took, err = l.burst(ctx, others, beside); err != nil {
+		return err
+	}
+	l.report.add("reaction/beside-1000/p50-ms", ms(percentile(took, 50)), fmt.Sprintf("worst of %d: %.0f ms", len(took), ms(slices.Max(took))))
+	if took, err = l.wake(ctx, f, rest); err != nil {
+		return err
+	}
+	l.report.add("reaction/herd/all-seconds", slices.Max(took).Seconds(), fmt.Sprintf("%d woken at once; half of them within %.2g s", len(took), percentile(took, 50).Seconds()))
+	return nil
+}
+
+// wake gives work to many workloads at once and returns how long each slept on.
+func (l *lab) wake(ctx context.Context, f *fleet, names []string) ([]time.Duration, error) {
+	began, err := l.add(ctx, 1, names...)
+	if err != nil {
+		return nil, err
+	}
+	at, err := l.counts.await(ctx, 1, 3*reactionWithin, f.keysOf(names)...)
+	if err != nil {
+		return nil, err
+	}
+	took := make([]time.Duration, len(at))
+	for i := range at {
+		took[i] = at[i].Sub(began)
+	}
+	return took, nil
+}
+
+// restart kills an autoscaler and starts it again while work comes in.
+func (l *lab) restart(ctx context.Context, a *product.Autoscaler, f *fleet, asleep []string) error {
+	l.say("kill -9 and a new start among %d workloads", len(f.keys))
+	if err := a.Kill(); err != nil {
+		return err
+	}
+	began, err := l.add(ctx, 1, asleep...)
+	if err != nil {
+		return err
+	}
+	if err := a.Restart(ctx); err != nil {
+		return err
+	}
+	at, err := l.counts.await(ctx, 1, 5*reactionWithin, f.keysOf(asleep)...)
+	if err != nil {
+		return err
+	}
+	var took []time.Duration
+	for _, t := range at {
+		took = append(took, t.Sub(began))
+	}
+	l.report.add("restart/1000/p99-seconds", percentile(took, 99).Seconds(), fmt.Sprintf("p50 %.2g s of %d woken at the kill", percentile(took, 50).Seconds(), len(took)))
+	return nil
+}
+
+// percentile is the smallest value that p percent do not exceed.
+func percentile(took []time.Duration, p int) time.Duration {
+	sorted := slices.Sorted(slices.Values(took))
+	return sorted[max((len(sorted)*p+99)/100, 1)-1]
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,269 @@
+package redisstreams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// listenFor is how long one XREAD waits. Streams that come meanwhile are waited for from the next one on.
+	listenFor = 2 * time.Second
+	// answerWithin is how much longer than that its answer may take.
+	answerWithin = 3 * time.Second
+	// breath is the pause after an XREAD that found something: many streams that come alive one by one would else each cost the server a list of all of them.
+	breath = 10 * time.Millisecond
+)
+
+// bell tells when entries arrive in any of many streams of a server: by one XREAD that blocks on one connection, for all of them.
+//
+// A stream is waited for from the ID on that a count has last seen, so nothing can come between the count and the wait. Once it has rung, the stream is left
+// out until the next count: an XREAD from the same ID on would return at once, and who is awake needs no second ring.
+type bell struct {
+	client redis.UniversalClient
+
+	running sync.WaitGroup
+	mu      sync.Mutex
+	watches map[*watch]struct{}
+	closed  bool
+	// stop ends the goroutine that listens; nil while there is none.
+	stop context.CancelFunc
+	// armed is told that there may be a stream to wait for.
+	armed chan struct{}
+}
+
+// watch is somebody's wait for one stream.
+type watch struct {
+	stream string
+	ring   func()
+	broken chan error
+	// armed says that an entry after that position rings.
+	armed bool
+	after position
+}
+
+// position is where in a stream to wait: after an ID, or where the stream ends when the wait begins.
+type position struct {
+	id    streamID
+	atEnd bool
+}
+
+// before orders positions: what waits at the end waits for less.
+func (p position) before(o position) bool {
+	if p.atEnd || o.atEnd {
+		return o.atEnd && !p.atEnd
+	}
+	return p.id.compare(o.id) < 0
+}
+
+func (p position) String() string {
+	if p.atEnd {
+		return "$"
+	}
+	return p.id.String()
+}
+
+func newBell(client redis.UniversalClient) *bell {
+	return &bell{client: client, watches: map[*watch]struct{}{}, armed: make(chan struct{}, 1)}
+}
+
+// Close ends the connections too, since that is what ends an XREAD, and returns when nobody listens any more.
+func (b *bell) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	if b.stop != nil {
+		b.stop()
+	}
+	b.mu.Unlock()
+	err := b.client.Close()
+	b.running.Wait()
+	return err
+}
+
+// wait waits until ctx ends, and returns nil then, or until the wait breaks.
+func (b *bell) wait(ctx context.Context, w *watch) error {
+	b.mu.Lock()
+	b.watches[w] = struct{}{}
+	if b.stop == nil && !b.closed {
+		b.start()
+	}
+	b.mu.Unlock()
+	b.look()
+	defer b.remove(w)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.broken:
+		return err
+	}
+}
+
+func (b *bell) remove(w *watch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.watches, w)
+	if len(b.watches) == 0 && b.stop != nil {
+		b.stop()
+	}
+}
+
+// start starts to listen, under the lock.
+func (b *bell) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.running.Go(func() { b.run(ctx) })
+}
+
+// arm makes entries after a position ring.
+func (b *bell) arm(w *watch, after position) {
+	b.mu.Lock()
+	same := w.armed && w.after == after
+	w.armed, w.after = true, after
+	b.mu.Unlock()
+	if !same {
+		b.look()
+	}
+}
+
+func (b *bell) look() {
+	select {
+	case b.armed <- struct{}{}:
+	default:
+	}
+}
+
+// run listens until it breaks or nobody waits; then whoever does is told and may come again.
+func (b *bell) run(ctx context.Context) {
+	var err error
+	for err == nil && ctx.Err() == nil {
+		err = b.listen(ctx)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left := ctx.Err() != nil
+	b.stop()
+	b.stop = nil
+	if left && !b.closed && len(b.watches) > 0 {
+		// Somebody came while the last one left.
+		b.start()
+		return
+	}
+	for w := range b.watches {
+		w.fail(err)
+	}
+}
+
+func (w *watch) fail(err error) {
+	select {
+	case w.broken <- err:
+	default:
+	}
+}
+
+// listen asks once, for all streams that are waited for.
+func (b *bell) listen(ctx context.Context) error {
+	streams := b.wanted()
+	if len(streams) == 0 {
+		select {
+		case <-b.armed:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	found, err := b.read(ctx, streams, listenFor)
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil
+	case isReply(err) && ctx.Err() == nil:
+		return b.without(ctx, streams, err)
+	case err != nil:
+		return fmt.Errorf("XREAD: %w", err)
+	}
+	b.ring(found)
+	select {
+	case <-time.After(breath):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// wanted are the streams that are waited for, each from the earliest position on that anybody waits at.
+func (b *bell) wanted() map[string]position {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	streams := make(map[string]position, len(b.watches))
+	for w := range b.watches {
+		if after, other := streams[w.stream]; w.armed && (!other || w.after.before(after)) {
+			streams[w.stream] = w.after
+		}
+	}
+	return streams
+}
+
+// read returns the streams in which something has arrived. What arrived is not looked at.
+func (b *bell) read(ctx context.Context, streams map[string]position, block time.Duration) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(block, 0)+answerWithin)
+	defer cancel()
+	args := make([]string, 2*len(streams))
+	i := 0
+	for stream, after := range streams {
+		args[i], args[len(streams)+i] = stream, after.String()
+		i++
+	}
+	reply, err := b.client.XRead(ctx, &redis.XReadArgs{Streams: args, Count: 1, Block: block}).Result()
+	found := make([]string, 0, len(reply))
+	for _, stream := range reply {
+		found = append(found, stream.Stream)
+	}
+	return found, err
+}
+
+func (b *bell) ring(found []string) {
+	arrived := make(map[string]bool, len(found))
+	for _, stream := range found {
+		arrived[stream] = true
+	}
+	b.mu.Lock()
+	var woken []*watch
+	for w := range b.watches {
+		if w.armed && arrived[w.stream] {
+			w.armed = false
+			woken = append(woken, w)
+		}
+	}
+	b.mu.Unlock()
+	for _, w := range woken {
+		w.ring()
+	}
+}
+
+// without finds the streams that the server refuses to read, such as one that the user may not see, and goes on without them: one trigger must not silence the
+// others. refused is what it said to all of them together.
+func (b *bell) without(ctx context.Context, streams map[string]position, refused error) error {
+	failed := map[string]error{}
+	for stream, after := range streams {
+		_, err := b.read(ctx, map[string]position{stream: after}, -1)
+		switch {
+		case isReply(err) && !errors.Is(err, redis.Nil):
+			failed[stream] = fmt.Errorf("XREAD on stream %q: %w", stream, err)
+		case err != nil && !errors.Is(err, redis.Nil):
+			return fmt.Errorf("XREAD: %w", err)
+		}
+	}
+	if len(failed) == 0 {
+		return fmt.Errorf("XREAD: %w", refused) // for another reason than a stream, so it may pass
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for w := range b.watches {
+		if err := failed[w.stream]; err != nil {
+			w.armed = false
+			w.fail(err)
+		}
+	}
+	return nil
+}
