@@ -3,6 +3,7 @@
 GO ?= go
 FUZZTIME ?= 10s
 CASES ?=
+BENCH ?=
 KEEP ?=
 
 # The control plane of the module e2e is compiled with -trimpath; what shares its packages is, too, or they are compiled twice.
@@ -48,6 +49,10 @@ cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-0
 .PHONY: demo
 demo: deps controlplane ## Watch the autoscaler at work on a real control plane; KEEP=1 leaves it running.
 	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo $(if $(KEEP),-keep)
+
+.PHONY: bench
+bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; BENCH=quick takes a third of the time.
+	@$(E2E) $(GO) build -o ../bin/bench ./cmd/bench && exec ../bin/bench -o ../build/bench.json $(if $(filter quick,$(BENCH)),-quick)
 
 .PHONY: docs
 docs: ## Render the generated pages of docs.

@@ -33,7 +33,7 @@ func (s *Source) Wakes() bool {
 }
 
 // Wake watches the source until ctx ends, and again after every break of the watch, with growing pauses. It calls wake once the source is watched and when work may
-// have come, at most every tenth of a second and never twice at the same time. broken gets every break, free of secrets. A source that cannot tell returns at once.
+// have come, at most every tenth of a second and never twice at the same time. broken gets every break that is another than the one before, free of secrets. A source that cannot tell returns at once.
 func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 	waker, ok := s.scaler.(Waker)
 	if !ok {
@@ -46,7 +46,7 @@ func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 		debounce(ctx, calls, wake)
 	}()
 	defer func() { <-done }()
-	pause := firstRetry
+	pause, told := firstRetry, ""
 	for ctx.Err() == nil {
 		var heard atomic.Bool
 		err := wakeOnce(ctx, waker, func() {
@@ -62,9 +62,12 @@ func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 		if err == nil {
 			err = errors.New("the watch ended by itself")
 		}
-		broken(errors.New(redact(err.Error(), s.secrets)))
 		if heard.Load() {
-			pause = firstRetry
+			pause, told = firstRetry, ""
+		}
+		if text := redact(err.Error(), s.secrets); text != told {
+			told = text
+			broken(errors.New(text))
 		}
 		sleep(ctx, pause/2+rand.N(pause/2))
 		pause = min(2*pause, lastRetry)

@@ -139,3 +139,23 @@ func TestABrokenWatchIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestOneBreakIsToldOnce: a user that may not listen stays so for days.
+func TestOneBreakIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		source := sourceOf(t, bell{func(_ context.Context, wake func()) error {
+			if tries++; tries == 10 {
+				wake() // it has worked in between
+			}
+			return errors.New("not allowed")
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		told := 0
+		source.Wake(ctx, func() {}, func(error) { told++ })
+		if told != 2 || tries < 60 {
+			t.Errorf("told %d times in %d tries, want 2 in 60 at least", told, tries)
+		}
+	})
+}

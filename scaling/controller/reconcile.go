@@ -79,10 +79,21 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	if entry == nil {
 		return reconcile.Result{}, nil // not read yet
 	}
+	if w.mustGrow(entry) {
+		// What is left to do, the mark of a zero and the reports, waits until every workload that must grow has.
+		_, err := c.move(ctx, key, w, object, entry)
+		c.queue.Add(key)
+		return reconcile.Result{}, err
+	}
 	if object, err = c.apply(ctx, key, w, object, entry); err != nil {
 		return reconcile.Result{}, err
 	}
 	return c.tell(ctx, key, w, object)
+}
+
+// mustGrow says whether a decision for the present count asks for more.
+func (w *workload) mustGrow(entry *board.Entry) bool {
+	return !w.decoded.Workload.DryRun && entry.From == w.count() && entry.Replicas > entry.From
 }
 
 // foreign says whether an object is not ours to manage although it is labelled: a child that inherited the annotations of its owner.
