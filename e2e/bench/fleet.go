@@ -35,7 +35,6 @@ type member struct {
 	name     string
 	replicas int32
 	notes    map[string]string
-	pod      func(*corev1.PodSpec)
 	template map[string]string
 }
 

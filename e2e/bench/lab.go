@@ -35,7 +35,7 @@ type lab struct {
 	profiles string
 	// pprof is where the autoscaler's profiles are.
 	pprof string
-	ends     []func() error
+	ends  []func() error
 }
 
 // auditPolicy logs what the autoscaler writes, leases left out.

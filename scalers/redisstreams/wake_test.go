@@ -217,7 +217,10 @@ func TestABrokenWaitIsTold(t *testing.T) {
 	listens(t, server.Client(), 1)
 	server.Kill()
 	select {
-	case <-h.broken:
+	case err := <-h.broken:
+		if !strings.HasPrefix(err.Error(), "XREAD: ") {
+			t.Errorf("got %q, want what XREAD failed with", err)
+		}
 	case <-within(t).Done():
 		t.Fatal("nobody is told that the server is gone")
 	}
@@ -226,12 +229,11 @@ func TestABrokenWaitIsTold(t *testing.T) {
 	}
 	h.read(t)
 	listens(t, server.Client(), 1) // again, after the pause
-	add(t, server.Client(), "s", 1)
-	for at := range h.wakes {
-		if !at.IsZero() {
-			return
-		}
+	for len(h.broken) > 0 { // while the server was away
+		<-h.broken
 	}
+	add(t, server.Client(), "s", 1)
+	h.awaitWake(t)
 }
 
 // TestCloseDoesNotWaitForAnXREAD: an edit closes the source while the workload is locked.

@@ -293,7 +293,7 @@ func (w *workload) changeInterval(t *trigger, interval time.Duration, now time.T
 }
 
 // tick is what reads are rounded to, so that those of one server that fall into it go there together.
-const tick = 50 * time.Millisecond
+const tick = 200 * time.Millisecond
 
 // beat is the next moment after now at which the workload reads what it reads every interval: the same one whatever made it read in between, and on every replica.
 func (w *workload) beat(interval time.Duration, now time.Time) time.Time {
