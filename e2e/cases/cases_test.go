@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// A case mostly waits, so more of them run at a time than there are processors.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code, err := runWorld(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
