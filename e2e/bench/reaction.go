@@ -69,6 +69,7 @@ func (l *lab) reactionsAlone(ctx context.Context, n int) error {
 		if err := polled(ctx, a, 2*n+len(awake), time.Minute); err != nil {
 			return err
 		}
+		pause(ctx, calm)
 		if err := l.fromZero(ctx, f, asleep, floor); err != nil {
 			return err
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// listenFor is how long one XREAD waits. Streams that come meanwhile are waited for from the next one on.
-	listenFor = 2 * time.Second
+	// listenFor is how long one XREAD waits. Streams that are armed meanwhile are waited for from the next one on.
+	listenFor = 500 * time.Millisecond
 	// answerWithin is how much longer than that its answer may take.
 	answerWithin = 3 * time.Second
 	// breath is the pause after an XREAD that found something: many streams that come alive one by one would else each cost the server a list of all of them.

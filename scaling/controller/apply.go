@@ -101,7 +101,8 @@ func (c *Controller) written(ctx context.Context, key board.Key, w *workload, ob
 	c.Metrics.Scales.WithLabelValues(direction, "ok").Inc()
 	c.take(w, done.live)
 	c.inform(key, w, object)
-	c.Events.Scaled(object, from, done.live.Replicas, done.entry)
+	w.say()
+	w.unsaid = func() { c.Events.Scaled(object, from, done.live.Replicas, done.entry) }
 	c.Log.Info("scaled", "workload", key.String(), "from", from, "to", done.live.Replicas, "reason", done.entry.Reason, "because", done.entry.Message)
 	return nil
 }

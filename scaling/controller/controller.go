@@ -41,7 +41,8 @@ type Options struct {
 	SweepInterval time.Duration
 	// Lease times a bucket's lease. Defaults to DefaultLease.
 	Lease LeaseTimes
-	// Workers is the number of workloads reconciled at a time. Defaults to 16.
+	// Workers is the number of workloads reconciled at a time. Defaults to 64, so that the writes of many that wake together are not held up by those that others
+	// make because of them.
 	Workers int
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
@@ -55,7 +56,7 @@ func (o *Options) setDefaults() {
 		o.Lease = DefaultLease()
 	}
 	if o.Workers == 0 {
-		o.Workers = 16
+		o.Workers = 64
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -29,6 +29,7 @@ func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Resu
 	ctx, cancel := context.WithTimeout(lease, callTimeout)
 	defer cancel()
 	w.waits = false
+	w.say()
 	result, err := c.reconcile(ctx, key, w, object)
 	if err == nil {
 		c.settleLowering(key, w)
@@ -88,7 +89,16 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	if object, err = c.apply(ctx, key, w, object, entry); err != nil {
 		return reconcile.Result{}, err
 	}
+	w.say()
 	return c.tell(ctx, key, w, object)
+}
+
+// say tells of the latest write of a count, which waits for that until the workload's turn comes again: the events of many would be in the way of their writes.
+func (w *workload) say() {
+	if w.unsaid != nil {
+		w.unsaid()
+	}
+	w.unsaid = nil
 }
 
 // mustGrow says whether a decision for the present count asks for more.

@@ -43,6 +43,8 @@ type workload struct {
 
 	spawning spawning
 	reported reported
+	// unsaid tells of the latest write of a count; nil when that was told.
+	unsaid func()
 }
 
 // reported is what events and status have already told.
