@@ -34,8 +34,8 @@ unit: deps ## Run the tests of the root module, with the race detector and in ra
 	$(GO) test -race -shuffle=on ./...
 
 .PHONY: e2e
-e2e: deps controlplane ## Run the tests on a real control plane.
-	$(E2E) $(GO) test -timeout 30m ./...
+e2e: deps controlplane ## Run the tests on a real control plane, one cluster at a time.
+	$(E2E) $(GO) test -p 1 -timeout 30m ./...
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests, once: about 6 minutes on 2 cores.

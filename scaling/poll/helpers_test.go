@@ -74,7 +74,7 @@ func (s *source) gaps() []time.Duration {
 	defer s.mu.Unlock()
 	var gaps []time.Duration
 	for i := 1; i < len(s.reads); i++ {
-		gaps = append(gaps, s.reads[i].Sub(s.reads[i-1]))
+		gaps = append(gaps, s.reads[i].Sub(s.reads[i-1]).Round(2*firstRead)) // the first read comes a little after the beat
 	}
 	return gaps
 }

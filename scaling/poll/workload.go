@@ -68,7 +68,7 @@ func (w *workload) configure(spec Spec, crowd int) {
 	}
 	before, first := w.settings, w.triggers == nil
 	now := w.poller.deps.Now()
-	start := now.Add(w.spread(min(spec.Workload.PollingInterval, time.Duration(crowd)*time.Millisecond)))
+	start := now.Add(firstRead + w.spread(min(spec.Workload.PollingInterval, time.Duration(crowd)*time.Millisecond)))
 	// A source may have read the ceiling and the container's environment when it was opened.
 	sameHost := w.ceiling == spec.Workload.Ceiling() && before.EnvContainer == spec.Workload.EnvContainer
 	if w.settings, w.ceiling = spec.Workload.Settings, spec.Workload.Ceiling(); spawns(before) != w.spawns() {
@@ -291,6 +291,9 @@ func (w *workload) changeInterval(t *trigger, interval time.Duration, now time.T
 	}
 	t.interval = interval
 }
+
+// firstRead is how long the first read waits at least: by then it is known what the cluster says of the workload, which a template of Jobs must know before it reads.
+const firstRead = time.Millisecond
 
 // tick is what reads are rounded to, so that those of one server that fall into it go there together.
 const tick = 200 * time.Millisecond
