@@ -3,7 +3,10 @@ package cases
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +18,7 @@ func kindCases() []Case {
 	return []Case{
 		{ID: "KD-01", Symptom: "a Deployment's annotations are copied to its ReplicaSets, and the child is scaled a second time", Holds: "the child of something scalable is left alone", Run: inheritedAnnotations},
 		{ID: "KD-02", Symptom: "only Deployments are scaled", Holds: "a StatefulSet goes up and to zero like a Deployment", Run: statefulSet},
+		{ID: "KD-refused", Symptom: "a policy of the cluster refuses a scale, and the autoscaler tries again as fast as it can", Holds: "the event says who refused and why, tries grow rare, and the count follows once it may", Alone: true, Run: refusedScale},
 	}
 }
 
@@ -36,6 +40,87 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: autoscal
 subjects: [{kind: ServiceAccount, name: autoscaler, namespace: autoscale-system}]
 `
 )
+
+// frozen keeps everybody from scaling a Deployment of one namespace.
+const frozen = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: %[1]s}
+spec:
+  matchConstraints:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}
+    resourceRules:
+      - {apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments/scale]}
+  failurePolicy: Fail
+  validations:
+    - {expression: "false", message: the fleet is frozen}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: %[1]s}
+spec: {policyName: %[1]s, validationActions: [Deny]}
+`
+
+// refusedScale runs alone, since tries are counted for all workloads together.
+func refusedScale(t *testing.T, w *World) {
+	if err := w.cluster.Apply(t.Context(), fmt.Appendf(nil, frozen, w.Namespace)); err != nil {
+		t.Fatal(err)
+	}
+	w.Create("probe", 1, nil)
+	scale := func(replicas int) (string, error) {
+		return w.kubectlArgs("scale", "deployment/probe", fmt.Sprint("--replicas=", replicas))
+	}
+	w.await("the policy is in force", soon, func(context.Context) error {
+		if out, err := scale(2); err == nil {
+			return fmt.Errorf("scaled: %s", out)
+		}
+		return nil
+	})
+	stream, client := w.Stream("s"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 20)
+	before := w.failedScales()
+	w.Create("worker", 1, quick(Settings{"min-replicas": "1", "trigger.orders": w.trigger(stream, group)}))
+	w.AwaitEvent("worker", "ScaleFailed", `scale deployments.apps `+w.Namespace+`/worker from 1 to 4: .* denied request: the fleet is frozen`)
+	began := time.Now()
+	const tries = 12
+	w.await(fmt.Sprint(tries, " tries"), time.Minute, func(context.Context) error {
+		if got := w.failedScales() - before; got < tries {
+			return fmt.Errorf("%v so far", got)
+		}
+		return nil
+	})
+	if took := time.Since(began); took < 3*time.Second {
+		t.Errorf("%d tries within %s: they do not grow rare", tries, took)
+	}
+	w.WantCounts("worker", 1)
+	if err := w.kube.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Delete(t.Context(), w.Namespace, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.AwaitReplicas("worker", 4, time.Minute)
+	w.WantCounts("worker", 1, 4)
+}
+
+// failedScales is how often a count could not be written so far.
+func (w *World) failedScales() (total float64) {
+	w.t.Helper()
+	text, err := w.scaler.Metrics(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(text) {
+		series, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if !strings.HasPrefix(series, "autoscale_scales_total{") || !strings.Contains(series, `outcome="error"`) {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			w.t.Fatalf("%q: %v", line, err)
+		}
+		total += n
+	}
+	return total
+}
 
 func inheritedAnnotations(t *testing.T, w *World) {
 	stream := w.Stream("s")

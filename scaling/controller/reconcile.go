@@ -82,9 +82,11 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	}
 	if w.mustGrow(entry) {
 		// What is left to do, the mark of a zero and the reports, waits until every workload that must grow has.
-		_, err := c.move(ctx, key, w, object, entry)
+		if _, err := c.move(ctx, key, w, object, entry); err != nil {
+			return reconcile.Result{}, err
+		}
 		c.queue.Add(key)
-		return reconcile.Result{}, err
+		return reconcile.Result{}, nil
 	}
 	if object, err = c.apply(ctx, key, w, object, entry); err != nil {
 		return reconcile.Result{}, err
