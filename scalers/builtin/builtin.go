@@ -9,7 +9,7 @@ import (
 	"autoscale.io/scalers/resource"
 )
 
-// Registry returns a new registry of all sources. With a zero Env it can decode triggers but not open them, which is all that admission and
+// Registry returns a new registry of all sources. With a zero Env it can decode triggers, which is all that admission and
 // documentation need.
 func Registry(env scalers.Env) (*scalers.Registry, error) {
 	return scalers.NewRegistry(
