@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
@@ -104,7 +103,7 @@ func (c *Controller) hold(key board.Key, w *workload, object *metav1.PartialObje
 	case now.leaving > 0:
 		c.queueAfter(key, podSettle)
 	case now.ready && !w.lowering.told:
-		c.Events.Recorder.Eventf(object, nil, corev1.EventTypeNormal, "ScaleDownWaits", "Scale", "holding %d until a pod ends: %s", w.live.Replicas, entry.Message)
+		c.Events.ScaleDownWaits(object, w.live.Replicas, entry.Message)
 		w.lowering.told = true
 	}
 }

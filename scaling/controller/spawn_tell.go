@@ -18,10 +18,7 @@ func (c *Controller) tellJobs(ctx context.Context, key board.Key, w *workload, o
 	if entry == nil {
 		return reconcile.Result{}, nil
 	}
-	w.reported.faults = ""
-	c.tellTriggers(w, object, entry)
-	c.tellConflict(w, object, entry)
-	c.tellFallback(w, object, entry)
+	c.tellDecision(w, object, entry)
 	c.tellUnknownJobs(w, object)
 	conditions := report.FromEntry(entry)
 	again := c.forgetProblem(w, entry)

@@ -25,11 +25,16 @@ func (c *Controller) tell(ctx context.Context, key board.Key, w *workload, objec
 	if entry == nil {
 		return reconcile.Result{}, nil
 	}
+	c.tellDecision(w, object, entry)
+	return c.writeStatus(ctx, key, w, report.FromEntry(entry))
+}
+
+// tellDecision is about what a decision was made of, whatever it decides.
+func (c *Controller) tellDecision(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
 	w.reported.faults = ""
 	c.tellTriggers(w, object, entry)
 	c.tellConflict(w, object, entry)
 	c.tellFallback(w, object, entry)
-	return c.writeStatus(ctx, key, w, report.FromEntry(entry))
 }
 
 func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -323,40 +322,38 @@ func TestReplace(t *testing.T) {
 
 // TestUnknownIsNeverZero is JB-09: without a list there is an error and no number, from the start and after patience with a watch that worked.
 func TestUnknownIsNeverZero(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &watchOf{version: "5"}
-		c := &Children{jobs: w.watch("jobs"), pods: (&watchOf{synced: true, version: "5"}).watch("pods")}
-		if _, err := c.Count("x", nil); !errors.Is(err, ErrIncomplete) {
-			t.Errorf("got %v, want that the first list is under way", err)
-		}
-		forbidden := apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("no"))
-		if !c.jobs.fail(forbidden) {
-			t.Error("nobody is told that the first list fails")
-		}
-		wantError(t, c.state(), "cannot list jobs, which needs the ClusterRole autoscaler-jobs: jobs.batch is forbidden: no")
-		c.jobs.fail(errors.New("500"))
-		wantError(t, c.state(), "cannot list jobs: 500")
-		w.synced, w.version = true, "6"
-		wantError(t, c.state(), "")
+	w := &watchOf{version: "5"}
+	c := &Children{jobs: w.watch("jobs"), pods: (&watchOf{synced: true, version: "5"}).watch("pods")}
+	if _, err := c.Count("x", nil); !errors.Is(err, ErrIncomplete) {
+		t.Errorf("got %v, want that the first list is under way", err)
+	}
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("no"))
+	if !c.jobs.fail(forbidden) {
+		t.Error("nobody is told that the first list fails")
+	}
+	wantError(t, c.state(), "cannot list jobs, which needs the ClusterRole autoscaler-jobs: jobs.batch is forbidden: no")
+	c.jobs.fail(errors.New("500"))
+	wantError(t, c.state(), "cannot list jobs: 500")
+	w.synced, w.version = true, "6"
+	wantError(t, c.state(), "")
 
-		if c.jobs.fail(errors.New("blip")) {
-			t.Error("a blip is told")
-		}
-		wantError(t, c.state(), "")
-		time.Sleep(patience)
-		wantError(t, c.state(), "")
-		time.Sleep(time.Second)
-		wantError(t, c.state(), "cannot list jobs: blip")
-		if !c.jobs.fail(errors.New("still")) {
-			t.Error("nobody is told that it goes on")
-		}
-		wantError(t, c.state(), "cannot list jobs: still")
-		w.version = "7"
-		wantError(t, c.state(), "")
-		if c.jobs.fail(errors.New("anew")) {
-			t.Error("a failure that begins anew is told at once")
-		}
-	})
+	if c.jobs.fail(errors.New("blip")) {
+		t.Error("a blip is told")
+	}
+	wantError(t, c.state(), "")
+	w.clock = w.clock.Add(patience)
+	wantError(t, c.state(), "")
+	w.clock = w.clock.Add(time.Second)
+	wantError(t, c.state(), "cannot list jobs: blip")
+	if !c.jobs.fail(errors.New("still")) {
+		t.Error("nobody is told that it goes on")
+	}
+	wantError(t, c.state(), "cannot list jobs: still")
+	w.version = "7"
+	wantError(t, c.state(), "")
+	if c.jobs.fail(errors.New("anew")) {
+		t.Error("a failure that begins anew is told at once")
+	}
 }
 
 func wantError(t *testing.T, err error, want string) {

@@ -173,10 +173,11 @@ type watchOf struct {
 	cache.SharedIndexInformer
 	synced  bool
 	version string
+	clock   time.Time
 }
 
 func (w *watchOf) HasSynced() bool                 { return w.synced }
 func (w *watchOf) LastSyncResourceVersion() string { return w.version }
 func (w *watchOf) watch(what string) *watch {
-	return &watch{SharedIndexInformer: w, what: what, now: time.Now}
+	return &watch{SharedIndexInformer: w, what: what, now: func() time.Time { return w.clock }}
 }

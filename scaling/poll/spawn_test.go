@@ -2,7 +2,10 @@ package poll
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -71,6 +74,29 @@ func TestOneBatchForEachRead(t *testing.T) {
 	})
 }
 
+// hold makes the next read wait: begun is closed when it is under way, and answer ends it, once, and all later ones with a value.
+func (s *source) hold() (begun <-chan struct{}, answer func(float64)) {
+	start, end := make(chan struct{}), make(chan struct{})
+	var value atomic.Value
+	var once sync.Once
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read = func(ctx context.Context, _ string) (scalers.Reading, error) {
+		once.Do(func() { close(start) })
+		select {
+		case <-end:
+			return scalers.Reading{Value: value.Load().(float64)}, nil
+		case <-ctx.Done():
+			return scalers.Reading{}, ctx.Err()
+		}
+	}
+	return start, func(v float64) {
+		value.Store(v)
+		close(end)
+		synctest.Wait()
+	}
+}
+
 // TestReadThatBeganTooEarlyOrdersNothing: the value was read while Jobs of an order were being started.
 func TestReadThatBeganTooEarlyOrdersNothing(t *testing.T) {
 	run(t, func(w *world) {
@@ -80,16 +106,11 @@ func TestReadThatBeganTooEarlyOrdersNothing(t *testing.T) {
 		w.poller.Observe(template, Observation{})
 		w.after(time.Second)
 		order := w.ordered(5)
-		orders.mu.Lock()
-		orders.read = func(context.Context, string) (scalers.Reading, error) {
-			time.Sleep(2 * time.Second)
-			return scalers.Reading{Value: 5}, nil
-		}
-		orders.mu.Unlock()
-		w.after(9500 * time.Millisecond) // a read is under way
+		begun, answer := orders.hold()
+		<-begun
 		w.poller.Observe(template, Observation{Replicas: 2, Pending: 2, Batch: order.Batch})
 		w.ordered(0)
-		w.after(2 * time.Second) // it ended; it began before the order was carried out
+		answer(5) // it began before the order was carried out
 		w.ordered(0)
 		w.after(10 * time.Second) // the one after it
 		w.ordered(3)
@@ -105,20 +126,15 @@ func TestFloorIsOrderedDuringARead(t *testing.T) {
 		w.poller.Observe(template, Observation{Replicas: 2})
 		w.after(time.Second)
 		w.ordered(0)
-		orders.mu.Lock()
-		orders.read = func(context.Context, string) (scalers.Reading, error) {
-			time.Sleep(2 * time.Second)
-			return scalers.Reading{Value: 5}, nil
-		}
-		orders.mu.Unlock()
-		w.after(9500 * time.Millisecond)
+		begun, answer := orders.hold()
+		<-begun
 		w.poller.Observe(template, Observation{Replicas: 1})
 		order := w.ordered(1)
 		if order.Ceiling != 2 {
 			t.Errorf("got the ceiling %d, want the floor", order.Ceiling)
 		}
 		w.poller.Observe(template, Observation{Replicas: 2, Pending: 1, Batch: order.Batch})
-		w.after(2 * time.Second)
+		answer(5)
 		w.ordered(0)
 		w.after(10 * time.Second)
 		w.ordered(5)

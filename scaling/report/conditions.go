@@ -106,11 +106,12 @@ func firstLine(text string) string {
 	return line
 }
 
-// Same says whether two sets of conditions differ in nothing but their messages. The message about a cooldown counts, since it has the time of its end,
-// which an edit can move.
+// Same says whether two sets of conditions differ in nothing but their messages. Two messages count: that about a cooldown, since it has the time of its end,
+// which an edit can move, and that about why an object is left alone, which is all that tells one state of it from another.
 func (c Conditions) Same(o Conditions) bool {
 	return slices.EqualFunc(c, o, func(a, b Condition) bool {
-		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && (a.Reason != string(decide.CoolingDown) || a.Message == b.Message)
+		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason &&
+			(a.Reason != string(decide.CoolingDown) && a.Reason != string(decide.LeftAlone) || a.Message == b.Message)
 	})
 }
 

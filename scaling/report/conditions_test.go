@@ -23,8 +23,13 @@ func working() *board.Entry {
 
 const isReady = `{"type":"Ready","status":"True","reason":"Reading","message":"every trigger can be read"}`
 
-// TestSame: numbers in a message change all the time, the end of a cooldown only by an edit.
+// TestSame: numbers in a message change all the time, the end of a cooldown only by an edit, and why an object is left alone is all that there is to know.
 func TestSame(t *testing.T) {
+	finished := Conditions{{Active, "False", string(decide.LeftAlone), "the Job is complete"}}
+	suspended := Conditions{{Active, "False", string(decide.LeftAlone), "the Job is suspended"}}
+	if finished.Same(suspended) || !finished.Same(finished) {
+		t.Error("the reasons for leaving an object alone are compared wrongly")
+	}
 	cooling := Conditions{{Active, "True", string(decide.CoolingDown), "zero at 12:05:00Z"}}
 	edited := Conditions{{Active, "True", string(decide.CoolingDown), "zero at 12:01:00Z"}}
 	working := Conditions{{Active, "True", "Working", "40"}}

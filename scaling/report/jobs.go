@@ -7,6 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
+// ScaleDownWaits says that the parallelism of a Job cannot be lowered before a pod ends.
+func (e Events) ScaleDownWaits(object runtime.Object, held int32, because string) {
+	e.record(object, corev1.EventTypeNormal, "ScaleDownWaits", "Scale", fmt.Sprintf("holding %d until a pod ends: %s", held, because))
+}
+
 // JobsStarted says that Jobs of a template were created.
 func (e Events) JobsStarted(object runtime.Object, n int, because string) {
 	e.record(object, corev1.EventTypeNormal, "JobsStarted", "Spawn", fmt.Sprintf("started %s: %s", jobs(n), because))

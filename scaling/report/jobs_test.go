@@ -20,6 +20,7 @@ func TestEventsOfJobs(t *testing.T) {
 		want string
 		tell func(Events, runtime.Object)
 	}{
+		{"Normal ScaleDownWaits Scale holding 5 until a pod ends: because", func(e Events, o runtime.Object) { e.ScaleDownWaits(o, 5, "because") }},
 		{"Normal JobsStarted Spawn started 32 Jobs: because", func(e Events, o runtime.Object) { e.JobsStarted(o, 32, "because") }},
 		{"Normal JobsStarted Spawn started 1 Job: because", func(e Events, o runtime.Object) { e.JobsStarted(o, 1, "because") }},
 		{

@@ -110,10 +110,18 @@ func measured(after time.Duration) func(context.Context) (*v1beta1.PodMetricsLis
 	}
 }
 
+// clocked are metrics of a resolution of 15 s by a clock that the test turns.
+func clocked(s *server) (m *podMetrics, clock *time.Time) {
+	now := time.Now()
+	m = newPodMetrics(s, 15*time.Second)
+	m.now = func() time.Time { return now }
+	return m, &now
+}
+
 func TestOneListServesANamespace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{answer: measured(time.Second)}
-		m := newPodMetrics(s, 15*time.Second)
+		m, clock := clocked(s)
 		read := func() {
 			samples, err := m.of(t.Context(), "shop")
 			if err != nil || samples["a"] == nil || samples["a"].Window != 20*time.Second || !reflect.DeepEqual(samples["a"].Usage, map[string]corev1.ResourceList{"app": cpus("1"), "proxy": cpus("2")}) {
@@ -126,17 +134,17 @@ func TestOneListServesANamespace(t *testing.T) {
 		}
 		all.Wait()
 		s.asked(t, 1)
-		time.Sleep(12 * time.Second) // on the fake clock
+		*clock = clock.Add(12 * time.Second)
 		read()
 		s.asked(t, 1)
-		time.Sleep(2 * time.Second)
+		*clock = clock.Add(2 * time.Second)
 		read()
 		s.asked(t, 2)
 		if _, err := m.of(t.Context(), "other"); err != nil {
 			t.Error(err)
 		}
 		s.asked(t, 3)
-		time.Sleep(time.Minute)
+		*clock = clock.Add(time.Minute)
 		if _, err := m.of(t.Context(), "other"); err != nil || len(m.lists) != 1 {
 			t.Errorf("%v; keeps %d lists, want one", err, len(m.lists))
 		}
@@ -171,7 +179,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &server{answer: func(context.Context) (*v1beta1.PodMetricsList, error) { return nil, failure }}
-			m := newPodMetrics(s, 15*time.Second)
+			m, clock := clocked(s)
 			_, err := m.of(t.Context(), "shop")
 			if err == nil || !errors.Is(err, failure) || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got %v, want %s", err, want)
@@ -181,7 +189,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 			if again == nil || again.Error() != err.Error() {
 				t.Errorf("the second answer is %v", again)
 			}
-			time.Sleep(5 * time.Second)
+			*clock = clock.Add(failurePause)
 			s.answer = measured(0)
 			if samples, err := m.of(t.Context(), "shop"); err != nil || len(samples) != 1 {
 				t.Errorf("after a pause: got %v, %v", samples, err)
