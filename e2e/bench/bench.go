@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -68,7 +69,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	}
 	defer os.RemoveAll(dir)
 	l, err := start(ctx, dir, o, report)
-	defer func() { err = errors.Join(err, l.stop()) }()
+	defer func() { err = errors.Join(err, l.ends.Stop()) }()
 	if err != nil {
 		return report, err
 	}
@@ -87,13 +88,5 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 }
 
 func (o Options) chosen(name string) bool {
-	if len(o.Only) == 0 {
-		return true
-	}
-	for _, only := range o.Only {
-		if only == name {
-			return true
-		}
-	}
-	return false
+	return len(o.Only) == 0 || slices.Contains(o.Only, name)
 }

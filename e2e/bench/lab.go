@@ -35,7 +35,7 @@ type lab struct {
 	profiles string
 	// pprof is where the autoscaler's profiles are.
 	pprof string
-	ends  []func() error
+	ends  product.Ends
 }
 
 // auditPolicy logs what the autoscaler writes, leases left out.
@@ -64,15 +64,6 @@ func start(ctx context.Context, dir string, o Options, report *Report) (*lab, er
 	return l, nil
 }
 
-// stop ends what was started, the last first.
-func (l *lab) stop() error {
-	var errs []error
-	for i := len(l.ends) - 1; i >= 0; i-- {
-		errs = append(errs, l.ends[i]())
-	}
-	return errors.Join(errs...)
-}
-
 func (l *lab) startCluster(ctx context.Context) error {
 	policy := filepath.Join(l.dir, "audit.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
@@ -91,12 +82,12 @@ func (l *lab) startCluster(ctx context.Context) error {
 		return err
 	}
 	l.cluster = c
-	l.ends = append(l.ends, c.Stop)
+	l.ends.Add(c.Stop)
 	if l.kube, err = kubernetes.NewForConfig(c.Config()); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
-	l.ends = append(l.ends, func() error { stop(); return nil })
+	l.ends.Add(func() error { stop(); return nil })
 	l.counts, err = watchCounts(watching, c.Config())
 	return err
 }
@@ -105,11 +96,11 @@ func (l *lab) startServers(ctx context.Context) (err error) {
 	if l.redis, err = servers.StartRedis(ctx, servers.RedisOptions{}); err != nil {
 		return err
 	}
-	l.ends = append(l.ends, func() error { l.redis.Stop(); return nil })
+	l.ends.Add(func() error { l.redis.Stop(); return nil })
 	if l.postgres, err = servers.StartPostgres(ctx, servers.PostgresOptions{}); err != nil {
 		return err
 	}
-	l.ends = append(l.ends, func() error { l.postgres.Stop(); return nil })
+	l.ends.Add(func() error { l.postgres.Stop(); return nil })
 	return nil
 }
 

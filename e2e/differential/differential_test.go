@@ -47,7 +47,7 @@ func runLab(m *testing.M) (code int) {
 			fmt.Fprintln(os.Stderr, "the end of the autoscaler's log:\n"+shared.scaler.LogTail())
 		}
 	}
-	for _, err := range []error{err, shared.stop()} {
+	for _, err := range []error{err, shared.ends.Stop()} {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1

@@ -2,7 +2,6 @@ package differential
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -26,13 +25,13 @@ type lab struct {
 	external *external
 	watcher  *watcher
 	readings *readings
-	ends     []func() error
+	ends     product.Ends
 }
 
 // startLab starts everything; files go below dir, progress to w. What was started ends with stop, also after an error.
 func startLab(ctx context.Context, dir string, w io.Writer) (*lab, error) {
 	l := &lab{external: startExternal()}
-	l.ends = append(l.ends, func() error { l.external.server.Close(); return nil })
+	l.ends.Add(func() error { l.external.server.Close(); return nil })
 	steps := []func(context.Context, string, io.Writer) error{l.startCluster, l.startRedis, l.startAutoscaler}
 	for _, step := range steps {
 		if err := step(ctx, dir, w); err != nil {
@@ -40,15 +39,6 @@ func startLab(ctx context.Context, dir string, w io.Writer) (*lab, error) {
 		}
 	}
 	return l, nil
-}
-
-// stop ends what was started, the last first.
-func (l *lab) stop() error {
-	var errs []error
-	for i := len(l.ends) - 1; i >= 0; i-- {
-		errs = append(errs, l.ends[i]())
-	}
-	return errors.Join(errs...)
 }
 
 func (l *lab) startCluster(ctx context.Context, _ string, w io.Writer) error {
@@ -61,7 +51,7 @@ func (l *lab) startCluster(ctx context.Context, _ string, w io.Writer) error {
 		return err
 	}
 	l.cluster = c
-	l.ends = append(l.ends, c.Stop)
+	l.ends.Add(c.Stop)
 	if l.kube, err = kubernetes.NewForConfig(c.Config()); err != nil {
 		return err
 	}
@@ -69,7 +59,7 @@ func (l *lab) startCluster(ctx context.Context, _ string, w io.Writer) error {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
-	l.ends = append(l.ends, func() error { stop(); return nil })
+	l.ends.Add(func() error { stop(); return nil })
 	l.watcher, err = watch(watching, l.kube)
 	return err
 }
@@ -80,7 +70,7 @@ func (l *lab) startRedis(ctx context.Context, _ string, _ io.Writer) error {
 		return err
 	}
 	l.redis = redis
-	l.ends = append(l.ends, func() error { redis.Stop(); return nil })
+	l.ends.Add(func() error { redis.Stop(); return nil })
 	return nil
 }
 
@@ -96,9 +86,9 @@ func (l *lab) startAutoscaler(ctx context.Context, dir string, w io.Writer) erro
 	if l.scaler, err = p.Start(ctx, "autoscaler", "--metric-resolution="+syncPeriod.String()); err != nil {
 		return fmt.Errorf("start the autoscaler: %w", err)
 	}
-	l.ends = append(l.ends, l.scaler.Stop)
+	l.ends.Add(l.scaler.Stop)
 	following, stop := context.WithCancel(ctx)
-	l.ends = append(l.ends, func() error { stop(); return nil })
+	l.ends.Add(func() error { stop(); return nil })
 	l.readings = follow(following, l.scaler)
 	return nil
 }

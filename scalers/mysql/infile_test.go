@@ -22,33 +22,6 @@ type greedy struct {
 	asked int
 }
 
-func (g *greedy) start(t *testing.T) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				// It ends when the client goes.
-				_ = g.serve(conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		serving.Wait()
-	})
-	return listener.Addr().String()
-}
-
 func send(w io.Writer, sequence byte, payload string) error {
 	header := binary.LittleEndian.AppendUint32(nil, uint32(len(payload)))
 	header[3] = sequence
@@ -67,7 +40,10 @@ func receive(r io.Reader) (sequence byte, payload []byte, err error) {
 	return sequence, payload, err
 }
 
-func (g *greedy) serve(conn net.Conn) error {
+// serve ends when the client goes.
+func (g *greedy) serve(conn net.Conn) { _ = g.talk(conn) }
+
+func (g *greedy) talk(conn net.Conn) error {
 	const (
 		// greeting is that of protocol 10, with every capability that a client could need for a file.
 		greeting = "\x0a8.0.0\x00\x01\x00\x00\x00abcdefgh\x00\xff\xf7\x21\x02\x00\xff\x81\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00abcdefghijkl\x00mysql_native_password\x00"
@@ -117,7 +93,7 @@ func (g *greedy) serve(conn net.Conn) error {
 func TestServerGetsNoFile(t *testing.T) {
 	for _, file := range []string{"/etc/passwd", "./main_test.go", "Reader::x"} {
 		server := &greedy{file: file}
-		source := open(t, kit().Bench(t), at(server.start(t))+query("select 1"), sqltest.WithPassword())
+		source := open(t, kit().Bench(t), at(scalertest.MustServe(t, server.serve))+query("select 1"), sqltest.WithPassword())
 		_, err := source.Read(scalertest.Within(t))
 		if err == nil || strings.Contains(err.Error(), "root:") {
 			t.Errorf("%s: got %v", file, err)

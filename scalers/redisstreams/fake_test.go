@@ -6,48 +6,18 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
+
+	"autoscale.io/scalers/scalertest"
 )
 
 // fake is a server that answers what no real one would: answer makes a reply of the protocol out of a command, whose words are joined by spaces.
 func fake(t *testing.T, answer func(command string) string) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var (
-		serving sync.WaitGroup
-		mu      sync.Mutex
-		conns   []net.Conn
-	)
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, conn)
-			mu.Unlock()
-			serving.Go(func() { serve(conn, answer) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		mu.Lock()
-		for _, conn := range conns {
-			_ = conn.Close()
-		}
-		mu.Unlock()
-		serving.Wait()
-	})
-	return listener.Addr().String()
+	return scalertest.MustServe(t, func(conn net.Conn) { serve(conn, answer) })
 }
 
 func serve(conn net.Conn, answer func(command string) string) {
-	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for {
 		var words int

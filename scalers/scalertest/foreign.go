@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 
 	"autoscale.io/scalers"
@@ -16,31 +15,12 @@ const foreignWord = "canary"
 // MustSay starts a server on loopback that says a text to whoever connects, and nothing more.
 func MustSay(t *testing.T, text string) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				// Who has gone already hears nothing.
-				_, _ = conn.Write([]byte(text))
-				_ = conn.(*net.TCPConn).CloseWrite()
-				_, _ = io.Copy(io.Discard, conn)
-			})
-		}
+	return MustServe(t, func(conn net.Conn) {
+		// Who has gone already hears nothing.
+		_, _ = conn.Write([]byte(text))
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
 	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		serving.Wait()
-	})
-	return listener.Addr().String()
 }
 
 // WantForeignUnquoted reads a trigger, made by trigger for an address, from servers of other kinds: nothing of what they say may be in the error.

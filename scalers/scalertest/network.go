@@ -30,6 +30,37 @@ func fenced(allowed ...string) *egress.Dialer {
 	return &egress.Dialer{Policy: policy}
 }
 
+// MustServe listens on loopback until the test ends, and calls serve for each connection, in a goroutine of its own. Connections are closed when serve returns and
+// when the test ends.
+func MustServe(t *testing.T, serve func(net.Conn)) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending, end := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer context.AfterFunc(ending, func() { _ = conn.Close() })()
+				defer conn.Close()
+				serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		end()
+		serving.Wait()
+	})
+	return listener.Addr().String()
+}
+
 // Canary listens where nothing may connect to, and answers nothing.
 type Canary struct {
 	listener net.Listener
