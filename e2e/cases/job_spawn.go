@@ -26,7 +26,7 @@ func spawnCases() []Case {
 		{ID: "JB-06", Symptom: "42 messages start 84 Jobs: the second poll comes before the first Jobs are seen or have started", Holds: "exactly 42, with every watch three seconds late and lost answers", Alone: true, Run: spawnOnce},
 		{ID: "JB-09", Symptom: "a failed list of Jobs counts as none running, and a whole new set is started", Holds: "nothing is started until it is known what runs, and that is said", Alone: true, Run: spawnBlind},
 		{ID: "JB-10", Symptom: "a quota lets 3 of 10 Jobs pass, and 10 are reported", Holds: "event and status say 3 of 10 and why; the rest follows without duplicates", Run: spawnQuota},
-		{ID: "JB-12", Symptom: "thousands of finished Jobs make the controller run out of memory, and again at each restart", Holds: "a thousand cost a few MiB, and go when the limit says so", Alone: true, Run: spawnHistoryGrows},
+		{ID: "JB-12", Symptom: "thousands of finished Jobs make the controller run out of memory, and again at each restart", Holds: "ten thousand cost a few MiB, and go when the limit says so", Alone: true, Run: spawnHistoryGrows},
 		{ID: "JB-13", Symptom: "min 2 and 5 messages start 7 Jobs above a maximum of 5", Holds: "min Jobs stand by themselves, and the maximum is never passed", Run: spawnFloor},
 		{ID: "JB-14", Symptom: "errors of triggers are hidden where Jobs are scaled", Holds: "one of two and two of two that fail are told as for Deployments", Run: spawnTriggerErrors},
 		{ID: "FB-07-spawn", Symptom: "un-pausing to min needs the source to be up", Holds: "min Jobs are started at once", Run: spawnFloorWithoutSource},

@@ -14,22 +14,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// piles of finished Jobs, with the memory that they may cost: far less than their manifests have.
+// A pile of finished Jobs, the memory that it may cost at the peak, which is less than half of what its manifests take, and how many of it are not to be kept.
 const (
-	pile       = 1000
-	pileMemory = 24 << 20
+	pile        = 10_000
+	pileMemory  = 40 << 20
+	pileSurplus = 500
 )
 
 func spawnHistoryGrows(t *testing.T, w *World) {
 	s := w.spawns()
 	stream := s.queue("s", 0)
-	s.make(s.template("consumer", w.spawning(stream, Settings{"min-replicas": "1", "successful-jobs-history-limit": "5000"})))
+	s.make(s.template("consumer", w.spawning(stream, Settings{"min-replicas": "1", "successful-jobs-history-limit": "20000"})))
 	s.awaitMade("consumer", 1)
 	s.restart(t)
 	before := s.peakMemory(t)
 	made := s.children("consumer")[0]
 	var group sync.WaitGroup
-	const clients = 8
+	const clients = 16
 	for worker := range clients {
 		group.Go(func() {
 			for i := worker; i < pile; i += clients {
@@ -51,9 +52,9 @@ func spawnHistoryGrows(t *testing.T, w *World) {
 	if unfinished != 1 {
 		t.Errorf("%d are unfinished, want the one of before", unfinished)
 	}
-	s.mustMerge("consumer", `{"metadata":{"annotations":{"autoscale.io/successful-jobs-history-limit":"10"}}}`)
-	w.await("all but ten are deleted", time.Minute, func(context.Context) error {
-		if n := len(s.children("consumer")); n != 11 {
+	s.mustMerge("consumer", fmt.Sprintf(`{"metadata":{"annotations":{"autoscale.io/successful-jobs-history-limit":"%d"}}}`, pile-pileSurplus))
+	w.await("the surplus is deleted", time.Minute, func(context.Context) error {
+		if n := len(s.children("consumer")); n != pile-pileSurplus+1 {
 			return fmt.Errorf("there are %d Jobs", n)
 		}
 		return nil
@@ -92,8 +93,8 @@ func (s *spawns) makeFinished(ctx context.Context, like *batchv1.Job, name strin
 	job := like.DeepCopy()
 	job.ObjectMeta = metav1.ObjectMeta{Name: name, Labels: like.Labels, OwnerReferences: like.OwnerReferences}
 	job.Spec.Selector, job.Spec.Template.Labels, job.Status = nil, nil, batchv1.JobStatus{}
-	suspended := true // until it is said to be finished, so that no pod is made
-	job.Spec.Suspend = &suspended
+	nobody := "example.com/nobody" // so that the Job controller makes no pod of it
+	job.Spec.ManagedBy = &nobody
 	if _, err := s.client.Create(ctx, job, metav1.CreateOptions{}); err != nil {
 		return err
 	}

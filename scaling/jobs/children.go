@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -114,26 +113,22 @@ func (c *Children) failed(w *watch) cache.WatchErrorHandlerWithContext {
 
 // seeJob takes in a Job that the watch shows.
 func (c *Children) seeJob(object any) {
-	job, ok := object.(*batchv1.Job)
-	if !ok {
-		return
-	}
-	owner := ownerOf(job)
-	if owner == nil {
+	job, ok := object.(*child)
+	if !ok || job.template() == "" {
 		return
 	}
 	c.mu.Lock()
-	delete(c.expected[owner.UID], job.UID)
-	delete(c.doubtful[owner.UID], job.Name)
+	delete(c.expected[job.template()], job.UID)
+	delete(c.doubtful[job.template()], job.Name)
 	c.mu.Unlock()
-	c.Changed(Owner{owner.Kind, job.Namespace, owner.Name})
+	c.Changed(job.made.Value().Owner)
 }
 
 func (c *Children) missJob(object any) {
 	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = tombstone.Obj
 	}
-	if job, ok := object.(*batchv1.Job); ok {
+	if job, ok := object.(*child); ok {
 		c.mu.Lock()
 		delete(c.removed, job.UID)
 		c.mu.Unlock()
@@ -158,29 +153,14 @@ func (c *Children) seePod(object any) {
 	if err != nil || !exists {
 		return // the Job is about to be seen
 	}
-	if job, ok := found.(*batchv1.Job); ok {
-		if owner := ownerOf(job); owner != nil {
-			c.Changed(Owner{owner.Kind, job.Namespace, owner.Name})
-		}
+	if job, ok := found.(*child); ok && job.template() != "" {
+		c.Changed(job.made.Value().Owner)
 	}
-}
-
-// ownerOf is the template that a Job was made of.
-func ownerOf(job *batchv1.Job) *metav1.OwnerReference {
-	for i := range job.OwnerReferences {
-		owner := &job.OwnerReferences[i]
-		if annotations.GroupOf(owner.APIVersion) == batchv1.GroupName && (owner.Kind == kindJob || owner.Kind == kindCronJob) {
-			return owner
-		}
-	}
-	return nil
 }
 
 func templateOf(object any) ([]string, error) {
-	if job, ok := object.(*batchv1.Job); ok {
-		if owner := ownerOf(job); owner != nil {
-			return []string{string(owner.UID)}, nil
-		}
+	if job, ok := object.(*child); ok && job.template() != "" {
+		return []string{string(job.template())}, nil
 	}
 	return nil, nil
 }

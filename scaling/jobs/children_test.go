@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	kubetesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
@@ -64,7 +65,7 @@ func TestCount(t *testing.T) {
 func late(w *world) (letGo func()) {
 	gate := make(chan struct{})
 	w.kube.PrependWatchReactor("jobs", func(action kubetesting.Action) (bool, apiwatch.Interface, error) {
-		events, err := w.kube.Tracker().Watch(action.GetResource(), action.GetNamespace())
+		_, events, err := w.show(action)
 		if err != nil {
 			return true, nil, err
 		}
@@ -161,6 +162,7 @@ func TestLostAnswer(t *testing.T) {
 		})
 	}, suspended("consumer"))
 	template := w.template("consumer")
+	w.awaitCount(template.UID, 0, 0)
 	created, err := w.Create(t.Context(), template, 5)
 	if created != 5 || err != nil {
 		t.Errorf("created %d: %v", created, err)
@@ -174,7 +176,7 @@ func TestLostAnswer(t *testing.T) {
 
 func numbered(job *batchv1.Job) *batchv1.Job {
 	job = job.DeepCopy()
-	job.UID, job.ResourceVersion = "uid-"+job.UID, "1"
+	job.UID, job.ResourceVersion = types.UID("uid-"+job.Name), "1"
 	return job
 }
 

@@ -32,7 +32,7 @@ func (c *Children) Count(template types.UID, conditions []string) (Count, error)
 	}
 	count := Count{expected, expected}
 	for _, job := range jobs {
-		if done, _, _ := finished(job); done {
+		if job.finished {
 			continue
 		}
 		count.Unfinished++
@@ -51,14 +51,14 @@ func (c *Children) state() error {
 }
 
 // of are the Jobs of a template that the watch shows.
-func (c *Children) of(template types.UID) ([]*batchv1.Job, error) {
+func (c *Children) of(template types.UID) ([]*child, error) {
 	objects, err := c.jobs.GetIndexer().ByIndex(byTemplate, string(template))
 	if err != nil {
 		return nil, fmt.Errorf("find Jobs: %w", err)
 	}
-	jobs := make([]*batchv1.Job, 0, len(objects))
+	jobs := make([]*child, 0, len(objects))
 	for _, object := range objects {
-		if job, ok := object.(*batchv1.Job); ok {
+		if job, ok := object.(*child); ok {
 			jobs = append(jobs, job)
 		}
 	}
@@ -66,7 +66,7 @@ func (c *Children) of(template types.UID) ([]*batchv1.Job, error) {
 }
 
 // podsOf are the unfinished pods of a Job that the watch shows.
-func (c *Children) podsOf(job *batchv1.Job) []*corev1.Pod {
+func (c *Children) podsOf(job *child) []*corev1.Pod {
 	objects, err := c.pods.GetIndexer().ByIndex(byJob, string(job.UID))
 	if err != nil {
 		return nil // the index is there
@@ -80,8 +80,8 @@ func (c *Children) podsOf(job *batchv1.Job) []*corev1.Pod {
 	return pods
 }
 
-func (c *Children) pending(job *batchv1.Job, conditions []string) bool {
-	if job.Status.Succeeded > 0 {
+func (c *Children) pending(job *child, conditions []string) bool {
+	if job.advanced {
 		return false
 	}
 	return !slices.ContainsFunc(c.podsOf(job), func(pod *corev1.Pod) bool {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	kubetesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
@@ -29,6 +30,8 @@ type world struct {
 	mu      sync.Mutex
 	version int
 	changed map[Owner]int
+	// watched says that Jobs are watched. What happens between the list and the watch is shown by a real API server and not by this one.
+	watched bool
 }
 
 const bucket = "07"
@@ -38,6 +41,7 @@ func newWorld(t *testing.T, edit func(*world), objects ...runtime.Object) *world
 	t.Helper()
 	w := &world{t: t, kube: fake.NewClientset(objects...), changed: map[Owner]int{}, version: 1000}
 	w.kube.PrependReactor("create", "jobs", w.number)
+	w.kube.PrependWatchReactor("jobs", w.show)
 	if edit != nil {
 		edit(w)
 	}
@@ -78,6 +82,14 @@ func (w *world) number(action kubetesting.Action) (bool, runtime.Object, error) 
 	return false, nil, nil
 }
 
+func (w *world) show(action kubetesting.Action) (bool, apiwatch.Interface, error) {
+	events, err := w.kube.Tracker().Watch(action.GetResource(), action.GetNamespace())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watched = true
+	return true, events, err
+}
+
 // await polls until the condition holds.
 func (w *world) await(what string, condition func() bool) {
 	w.t.Helper()
@@ -95,7 +107,9 @@ func (w *world) awaitCount(template types.UID, unfinished, pending int32) {
 	)
 	ok := wait.PollUntilContextTimeout(w.t.Context(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
 		last, err = w.Count(template, nil)
-		return err == nil && last == Count{unfinished, pending}, nil
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.watched && err == nil && last == Count{unfinished, pending}, nil
 	})
 	if ok != nil {
 		w.t.Fatalf("got %+v (%v), want %d unfinished and %d pending", last, err, unfinished, pending)

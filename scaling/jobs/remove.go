@@ -5,21 +5,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"autoscale.io/annotations"
 )
 
 // Limits are how many finished Jobs are kept.
 type Limits struct{ Succeeded, Failed int }
 
-// mostRemovals bounds what one call deletes.
-const mostRemovals = 50
+const (
+	// mostRemovals bounds what one call deletes.
+	mostRemovals = 50
+	// removalsAtOnce bounds the deletions under way. There is no hurry.
+	removalsAtOnce = 4
+)
 
 // Prune deletes the oldest finished Jobs of a template beyond the limits, with their pods. more says that there are more than one call deletes.
 func (c *Children) Prune(ctx context.Context, template types.UID, limits Limits) (removed int, more bool, err error) {
@@ -27,33 +31,40 @@ func (c *Children) Prune(ctx context.Context, template types.UID, limits Limits)
 	if err != nil {
 		return 0, false, err
 	}
-	var succeeded, failed []*batchv1.Job
+	var succeeded, failed []*child
 	for _, job := range jobs {
-		switch done, well, _ := finished(job); {
-		case !done:
-		case well:
+		switch {
+		case !job.finished:
+		case job.succeeded:
 			succeeded = append(succeeded, job)
 		default:
 			failed = append(failed, job)
 		}
 	}
 	surplus := slices.Concat(oldest(succeeded, limits.Succeeded), oldest(failed, limits.Failed))
-	surplus = slices.DeleteFunc(surplus, func(job *batchv1.Job) bool { return job.DeletionTimestamp != nil || c.isRemoved(job.UID) })
+	surplus = slices.DeleteFunc(surplus, func(job *child) bool { return job.leaves || c.isRemoved(job.UID) })
+	var (
+		group errgroup.Group
+		gone  atomic.Int32
+	)
+	group.SetLimit(removalsAtOnce)
 	for _, job := range surplus[:min(len(surplus), mostRemovals)] {
-		if err := c.remove(ctx, job, metav1.Preconditions{UID: &job.UID}); err != nil {
-			return removed, false, err
-		}
-		removed++
+		group.Go(func() error {
+			err := c.remove(ctx, job, metav1.Preconditions{UID: &job.UID})
+			if err == nil {
+				gone.Add(1)
+			}
+			return err
+		})
 	}
-	return removed, len(surplus) > mostRemovals, nil
+	err = group.Wait()
+	return int(gone.Load()), err == nil && len(surplus) > mostRemovals, err
 }
 
 // oldest are the Jobs that finished before the latest keep.
-func oldest(jobs []*batchv1.Job, keep int) []*batchv1.Job {
-	slices.SortFunc(jobs, func(a, b *batchv1.Job) int {
-		_, _, first := finished(a)
-		_, _, second := finished(b)
-		if order := second.Compare(first.Time); order != 0 {
+func oldest(jobs []*child, keep int) []*child {
+	slices.SortFunc(jobs, func(a, b *child) int {
+		if order := b.ended.Compare(a.ended); order != 0 {
 			return order
 		}
 		return strings.Compare(a.Name, b.Name)
@@ -69,7 +80,7 @@ func (c *Children) Replace(ctx context.Context, t *Template) (removed int, err e
 		return 0, err
 	}
 	for _, job := range jobs {
-		if done, _, _ := finished(job); done || job.Labels[annotations.TemplateHash] == t.Hash || job.DeletionTimestamp != nil || c.isRemoved(job.UID) || c.started(job) {
+		if job.finished || job.made.Value().hash == t.Hash || job.leaves || c.isRemoved(job.UID) || c.started(job) {
 			continue
 		}
 		idle, err := c.nothingRuns(ctx, job)
@@ -92,15 +103,12 @@ func (c *Children) Replace(ctx context.Context, t *Template) (removed int, err e
 }
 
 // started says whether anything of an unfinished Job has run, as far as the watch shows.
-func (c *Children) started(job *batchv1.Job) bool {
-	if job.Status.Succeeded > 0 || job.Status.Failed > 0 || job.Status.Ready != nil && *job.Status.Ready > 0 {
-		return true
-	}
-	return slices.ContainsFunc(c.podsOf(job), begun)
+func (c *Children) started(job *child) bool {
+	return job.begun || slices.ContainsFunc(c.podsOf(job), begun)
 }
 
 // nothingRuns asks the API server for what the watch may not show yet.
-func (c *Children) nothingRuns(ctx context.Context, job *batchv1.Job) (bool, error) {
+func (c *Children) nothingRuns(ctx context.Context, job *child) (bool, error) {
 	pods, err := c.Kube.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID)})
 	if err != nil {
 		return false, fmt.Errorf("list the pods of the Job %s/%s: %w", job.Namespace, job.Name, err)
@@ -115,7 +123,7 @@ func (c *Children) isRemoved(uid types.UID) bool {
 	return removed
 }
 
-func (c *Children) remove(ctx context.Context, job *batchv1.Job, unless metav1.Preconditions) error {
+func (c *Children) remove(ctx context.Context, job *child, unless metav1.Preconditions) error {
 	background := metav1.DeletePropagationBackground
 	c.mu.Lock()
 	c.removed[job.UID] = struct{}{}
