@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -39,22 +40,14 @@ func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 	if !ok {
 		return
 	}
-	calls := make(chan struct{}, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		debounce(ctx, calls, wake)
-	}()
-	defer func() { <-done }()
+	wakes := debounce{wake: wake}
+	defer wakes.end()
 	pause, told := firstRetry, ""
 	for ctx.Err() == nil {
 		var heard atomic.Bool
 		err := wakeOnce(ctx, waker, func() {
 			heard.Store(true)
-			select {
-			case calls <- struct{}{}:
-			default:
-			}
+			wakes.call()
 		})
 		if ctx.Err() != nil {
 			return
@@ -83,16 +76,56 @@ func wakeOnce(ctx context.Context, waker Waker, wake func()) (err error) {
 	return waker.Wake(ctx, wake)
 }
 
-// debounce calls wake for the first of many calls, and once more after the pause if any came meanwhile.
-func debounce(ctx context.Context, calls <-chan struct{}, wake func()) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-calls:
-		}
-		wake()
-		sleep(ctx, wakePause)
+// debounce calls wake for the first of many calls, and once more after the pause if any came meanwhile. It costs no goroutine: thousands of sources are watched.
+type debounce struct {
+	wake func()
+
+	// The lock is held during wake, so that no two are under way.
+	mu sync.Mutex
+	// pause runs after a wake; nil before the first.
+	pause *time.Timer
+	// pausing says that it does, again that a call came meanwhile.
+	pausing, again, ended bool
+}
+
+func (d *debounce) call() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.ended:
+	case d.pausing:
+		d.again = true
+	default:
+		d.ring()
+	}
+}
+
+func (d *debounce) ring() {
+	d.wake()
+	d.pausing, d.again = true, false
+	if d.pause == nil {
+		d.pause = time.AfterFunc(wakePause, d.rested)
+		return
+	}
+	d.pause.Reset(wakePause)
+}
+
+func (d *debounce) rested() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pausing = false
+	if d.again && !d.ended {
+		d.ring()
+	}
+}
+
+// end returns when no wake is under way, and none comes after it.
+func (d *debounce) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	if d.pause != nil {
+		d.pause.Stop()
 	}
 }
 
