@@ -25,6 +25,8 @@ type apiProxy struct {
 	server *httptest.Server
 	// failLists answers 500 to lists of Jobs, those that come as a watch among them.
 	failLists atomic.Bool
+	// slow is how long each request that is not a watch takes at least, in nanoseconds.
+	slow atomic.Int64
 	// late is by how much the events of watches of Jobs and pods are late, in nanoseconds.
 	late atomic.Int64
 	// loseAnswers is how many creates of Jobs are carried out and answered with 504.
@@ -54,6 +56,12 @@ func (w *World) apiProxy() *apiProxy {
 		if p.failLists.Load() && isListOfJobs(r) {
 			http.Error(rw, "etcdserver: request timed out", http.StatusInternalServerError)
 			return
+		}
+		if slow := time.Duration(p.slow.Load()); slow > 0 && r.URL.Query().Get("watch") == "" {
+			select {
+			case <-time.After(slow):
+			case <-r.Context().Done():
+			}
 		}
 		forward.ServeHTTP(rw, r)
 	}))

@@ -22,6 +22,7 @@ func jobResizeCases() []Case {
 	return []Case{
 		{ID: "JB-01", Symptom: "Jobs have no scale subresource, so nothing scales them", Holds: "the parallelism is patched, guarded by the version", Run: jobParallelism},
 		{ID: "JB-02", Symptom: "lowering the parallelism ends pods that run", Holds: "it falls as pods end, never before", Run: jobShrinks},
+		{ID: "JB-02-late", Symptom: "on a control plane that answers late, lowering the parallelism ends pods that run", Holds: "it falls later, and never ends one", Run: jobShrinksLate},
 		{ID: "JB-03", Symptom: "zero suspends a Job and ends its pods; another queue controller is fought", Holds: "zero starts nothing new, suspend is not touched, and Jobs of other controllers are left alone", Run: jobZero},
 		{ID: "JB-05", Symptom: "an edit ends Jobs that run", Holds: "what runs goes on, whatever is edited or removed", Run: jobEdits},
 		{ID: "JB-ended", Symptom: "Jobs that are over, or that a person has suspended, are written to", Holds: "they are left alone, and the status says why", Run: jobsLeftAlone},
@@ -73,6 +74,25 @@ func jobShrinks(t *testing.T, w *World) {
 	j.wantNothingCut()
 }
 
+// jobShrinksLate is jobShrinks where each request takes a tenth of a second and each event comes late by twice that.
+func jobShrinksLate(t *testing.T, w *World) {
+	proxy := w.apiProxy()
+	proxy.slow.Store(int64(100 * time.Millisecond))
+	proxy.late.Store(int64(200 * time.Millisecond))
+	behind := *w.common
+	behind.scaler = w.startBehind(proxy, "slow")
+	w.common = &behind
+	j := w.jobs()
+	j.busy(t, "worker", 4, Settings{"class": "slow", "min-replicas": "1"})
+	j.drain("worker", 3)
+	w.AwaitEvent("worker", "ScaleDownWaits", "^holding 4 until a pod ends: ")
+	j.finishDownTo("worker", 1)
+	w.add(w.redis.Client(), w.Stream("worker"), 10)
+	j.awaitParallelism("worker", 3)
+	j.awaitPods("worker", 3)
+	j.wantNothingCut()
+}
+
 func jobZero(t *testing.T, w *World) {
 	j := w.jobs()
 	j.busy(t, "worker", 3, nil)
@@ -98,7 +118,7 @@ func jobZero(t *testing.T, w *World) {
 	j.wantParallelism("managed", 4)
 	j.awaitParallelism("queued", 1) // Kubernetes itself ends a pod for that
 	j.mu.Lock()
-	maps.DeleteFunc(j.cut, func(pod string, _ time.Duration) bool { return strings.HasPrefix(pod, "queued-") })
+	maps.DeleteFunc(j.cut, func(pod string, _ bool) bool { return strings.HasPrefix(pod, "queued-") })
 	j.mu.Unlock()
 	j.wantNothingCut()
 }
@@ -228,11 +248,14 @@ func jobIndexed(t *testing.T, w *World) {
 			return err
 		}
 		for _, pod := range pods {
+			if pod.Status.Phase != corev1.PodRunning {
+				continue
+			}
 			if err := endPod(ctx, j.kube, &pod); err != nil {
 				return err
 			}
 		}
-		return fmt.Errorf("%d more have been ended", len(pods))
+		return fmt.Errorf("the indexes %s are, and %d pods are under way", j.read("worker").Status.CompletedIndexes, len(pods))
 	})
 	pods, err := w.kube.CoreV1().Pods(w.Namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,12 +25,31 @@ var podComplete string
 
 const metricsPathAnnotation = "metrics.k8s.io/resource-metrics-path"
 
+// podReady is KWOK's own stage, in which a pod runs as soon as it has a node, with a delay: the annotation pod-ready.stage.kwok.x-k8s.io/delay of a pod says how long its
+// containers take to start (a Go duration), which is no time without one.
+func podReady() (string, error) {
+	const next, delay = "\n  next:\n", `
+  delay:
+    durationMilliseconds: 0
+    durationFrom:
+      expressionFrom: '.metadata.annotations["pod-ready.stage.kwok.x-k8s.io/delay"]'`
+	before, after, found := strings.Cut(podfast.DefaultPodReady, next)
+	if !found {
+		return "", fmt.Errorf("KWOK's stage pod-ready has no line %q to put a delay before", strings.TrimSpace(next))
+	}
+	return before + delay + next + after, nil
+}
+
 // writeStages writes KWOK's configuration: how nodes and pods behave, and what usage the nodes report.
 func (c *Cluster) writeStages() ([]string, error) {
+	ready, err := podReady()
+	if err != nil {
+		return nil, err
+	}
 	documents := append([]string{
 		nodefast.DefaultNodeInit,
 		nodeheartbeat.DefaultNodeHeartbeat,
-		podfast.DefaultPodReady,
+		ready,
 		podComplete,
 		podfast.DefaultPodDelete,
 	}, c.options.Stages...)
