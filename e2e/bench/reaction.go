@@ -162,11 +162,11 @@ func (l *lab) fromNotify(ctx context.Context, f *fleet) error {
 	return nil
 }
 
-// reactionsLoaded measures an autoscaler with a thousand workloads, of which the names asleep are at zero.
-func (l *lab) reactionsLoaded(ctx context.Context, f *fleet, asleep []string) error {
+// reactionsLoaded measures an autoscaler with a thousand workloads, of which the names asleep are at zero and those awake have just been woken.
+func (l *lab) reactionsLoaded(ctx context.Context, f *fleet, asleep, awake []string) error {
 	l.say("reactions among %d workloads", len(f.keys))
-	woken, rest := asleep[:len(asleep)/10], asleep[len(asleep)/10:]
-	took, err := l.wake(ctx, f, woken)
+	woken, rest := asleep[:50], asleep[50:]
+	took, err := l.wake(ctx, f.keysOf(woken), woken)
 	if err != nil {
 		return err
 	}
@@ -179,25 +179,44 @@ func (l *lab) reactionsLoaded(ctx context.Context, f *fleet, asleep []string) er
 	if err != nil {
 		return err
 	}
-	pause(ctx, 6*time.Second) // they have been adopted and polled
+	fresh, freshNames, err := l.replace(ctx, f, slices.Concat(awake, woken))
+	if err != nil {
+		return err
+	}
+	pause(ctx, calm) // they have been adopted and polled
 	if took, err = l.burst(ctx, others, beside); err != nil {
 		return err
 	}
 	l.report.add("reaction/beside-1000/p50-ms", ms(percentile(took, 50)), fmt.Sprintf("worst of %d: %.0f ms", len(took), ms(slices.Max(took))))
-	if took, err = l.wake(ctx, f, rest); err != nil {
+	if took, err = l.wake(ctx, slices.Concat(f.keysOf(rest), fresh.keys), slices.Concat(rest, freshNames)); err != nil {
 		return err
 	}
 	l.report.add("reaction/herd/all-seconds", slices.Max(took).Seconds(), fmt.Sprintf("%d woken at once; half of them within %.2g s", len(took), percentile(took, 50).Seconds()))
 	return nil
 }
 
-// wake gives work to many workloads at once and returns how long each slept on.
-func (l *lab) wake(ctx context.Context, f *fleet, names []string) ([]time.Duration, error) {
+// replace deletes workloads and makes as many that sleep.
+func (l *lab) replace(ctx context.Context, f *fleet, gone []string) (*fleet, []string, error) {
+	for _, name := range gone {
+		if err := l.kube.AppsV1().Deployments(f.namespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+			return nil, nil, fmt.Errorf("delete workloads: %w", err)
+		}
+	}
+	fresh := names("fresh", len(gone))
+	if err := l.groups(ctx, fresh...); err != nil {
+		return nil, nil, err
+	}
+	sleepers, err := l.create(ctx, f.class, len(fresh), func(i int) member { return l.onStream(fresh[i], 0) })
+	return sleepers, fresh, err
+}
+
+// wake gives work to many workloads at once and returns how long each slept on. The names are those of their streams.
+func (l *lab) wake(ctx context.Context, keys []types.NamespacedName, names []string) ([]time.Duration, error) {
 	began, err := l.add(ctx, 1, names...)
 	if err != nil {
 		return nil, err
 	}
-	at, err := l.counts.await(ctx, 1, 3*reactionWithin, f.keysOf(names)...)
+	at, err := l.counts.await(ctx, 1, 3*reactionWithin, keys...)
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (l *lab) thousand(ctx context.Context, long time.Duration) error {
 		if err := l.restart(ctx, a, f, asleep[:50]); err != nil {
 			return err
 		}
-		return l.reactionsLoaded(ctx, f, asleep[50:])
+		return l.reactionsLoaded(ctx, f, asleep[50:], asleep[:50])
 	})
 }
 
