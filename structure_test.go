@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"scalers"},
 	{"scalers/sqlquery"},
 	{"scalers/*", "scalers/scalertest"},
-	{"scalers/builtin", "scaling/board"},
+	{"scalers/builtin", "scaling/board", "scaling/shards"},
 	{"scaling/jobs", "scaling/poll", "scaling/target", "scaling/report"},
 	{"scaling/controller", "webhook"},
 	{"cmd/*"},

@@ -11,6 +11,7 @@ import (
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
 
@@ -108,7 +109,7 @@ func (c *Controller) written(ctx context.Context, key board.Key, w *workload, ob
 }
 
 func (c *Controller) scaleFailed(ctx context.Context, object *metav1.PartialObjectMetadata, err error) {
-	if !target.IsGone(err) && ctx.Err() == nil {
+	if !target.IsGone(err) && shards.Held(ctx) {
 		c.Events.ScaleFailed(object, err)
 	}
 }

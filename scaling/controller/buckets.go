@@ -2,85 +2,34 @@ package controller
 
 import (
 	"context"
-	"sync"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"autoscale.io/annotations"
+	"autoscale.io/scaling/shards"
 )
-
-// LeaseTimes are those of client-go's leader election.
-type LeaseTimes struct {
-	// Duration is how long a bucket stays without a writer when its holder dies.
-	Duration time.Duration
-	// RenewDeadline is when a holder that cannot renew stops writing; less than Duration.
-	RenewDeadline time.Duration
-	// RetryPeriod is the time between two renewals.
-	RetryPeriod time.Duration
-}
-
-// DefaultLease hands a dead holder's buckets over within 15 seconds.
-func DefaultLease() LeaseTimes {
-	return LeaseTimes{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 4 * time.Second}
-}
 
 // bucketLabel is the value of the bucket label for a bucket of this install.
 func (c *Controller) bucketLabel(bucket string) string {
 	return annotations.BucketLabel(c.Class, bucket)
 }
 
-// leadBuckets stands for election in every bucket until ctx ends, then hands back what it holds.
-func (c *Controller) leadBuckets(ctx context.Context) {
+// shareBuckets takes part in the sharing of the buckets until ctx ends, then hands back what it holds.
+func (c *Controller) shareBuckets(ctx context.Context) error {
 	select {
 	case <-c.ready: // there is a queue to put workloads into
 	case <-ctx.Done():
-		return
+		return nil
 	}
-	var electors sync.WaitGroup
+	var names []string
 	for number := range annotations.Buckets {
-		electors.Go(func() { c.leadBucket(ctx, annotations.BucketName(number)) })
+		names = append(names, annotations.BucketName(number))
 	}
-	electors.Wait()
+	return shards.New(shards.Options{
+		Log: c.Log, Kube: c.Kube, Namespace: c.Namespace, Identity: c.Identity, Class: c.Class, Buckets: names, Times: c.Lease,
+		Work: c.runBucket, Observe: c.Metrics.Share,
+	}).Run(ctx)
 }
 
-func (c *Controller) leadBucket(ctx context.Context, bucket string) {
-	name := "autoscaler-bucket-" + bucket
-	if c.Class != "" {
-		name += "-" + c.Class
-	}
-	for ctx.Err() == nil {
-		// Each term waits for the work of the one before, so that two terms of one bucket never overlap in a process.
-		var term sync.WaitGroup
-		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-			Lock: &resourcelock.LeaseLock{
-				LeaseMeta:  metav1.ObjectMeta{Namespace: c.Namespace, Name: name},
-				Client:     c.Kube.CoordinationV1(),
-				LockConfig: resourcelock.ResourceLockConfig{Identity: c.Identity},
-			},
-			LeaseDuration: c.Lease.Duration, RenewDeadline: c.Lease.RenewDeadline, RetryPeriod: c.Lease.RetryPeriod,
-			ReleaseOnCancel: true,
-			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: func(ctx context.Context) {
-					term.Add(1)
-					defer term.Done()
-					c.runBucket(ctx, bucket)
-				},
-				OnStoppedLeading: func() {},
-			},
-		})
-		if err != nil {
-			c.Log.Error(err, "the times of the lease do not fit together", "lease", name)
-			return
-		}
-		elector.Run(ctx)
-		term.Wait()
-	}
-}
-
-// runBucket works on one bucket while it is led.
+// runBucket works on one bucket while it is held. It ends before the bucket is handed back.
 func (c *Controller) runBucket(ctx context.Context, bucket string) {
 	label := c.bucketLabel(bucket)
 	c.mu.Lock()

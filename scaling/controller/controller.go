@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"autoscale.io/scaling/jobs"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
+	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
 
@@ -39,8 +41,8 @@ type Options struct {
 	Class string
 	// SweepInterval is the time between two sweeps. Defaults to 3 minutes.
 	SweepInterval time.Duration
-	// Lease times a bucket's lease. Defaults to DefaultLease.
-	Lease LeaseTimes
+	// Lease times a bucket's lease. Defaults to shards.DefaultTimes.
+	Lease shards.Times
 	// Workers is the number of workloads reconciled at a time. Defaults to 64, so that the writes of many that wake together are not held up by those that others
 	// make because of them.
 	Workers int
@@ -52,8 +54,8 @@ func (o *Options) setDefaults() {
 	if o.SweepInterval == 0 {
 		o.SweepInterval = 3 * time.Minute
 	}
-	if o.Lease == (LeaseTimes{}) {
-		o.Lease = DefaultLease()
+	if o.Lease == (shards.Times{}) {
+		o.Lease = shards.DefaultTimes()
 	}
 	if o.Workers == 0 {
 		o.Workers = 64
@@ -78,7 +80,7 @@ type Controller struct {
 
 	mu      sync.Mutex
 	tracked map[board.Key]*workload
-	// owned holds the context of each bucket that this process leads, by the label's value; it ends with the lease.
+	// owned holds the context of each bucket that this process leads, by the label's value; it ends with the lease, and is that of a shards.Term.
 	owned map[string]context.Context
 	// children are the Jobs of the templates of each bucket that has any.
 	children map[string]*jobs.Children
@@ -143,17 +145,20 @@ func (c *Controller) Run(ctx context.Context) error {
 	if c.rivals, err = c.newRivals(); err != nil {
 		return err
 	}
-	var work sync.WaitGroup
+	var (
+		work   sync.WaitGroup
+		shared error
+	)
 	work.Go(func() { c.rivals.watch(ctx) })
 	work.Go(func() {
 		if !c.rivals.sync(ctx) && ctx.Err() == nil {
 			c.Log.Info("cannot list HorizontalPodAutoscalers, so one that scales the same workload is not seen; is the ClusterRole up to date?")
 		}
-		c.leadBuckets(ctx)
+		shared = c.shareBuckets(ctx)
 	})
 	work.Go(func() { c.sweep(ctx) })
 	err = loop.Start(ctx)
 	work.Wait()
 	c.podWatches.Wait()
-	return err
+	return errors.Join(err, shared)
 }

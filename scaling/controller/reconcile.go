@@ -12,6 +12,7 @@ import (
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/poll"
+	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
 
@@ -22,7 +23,7 @@ const callTimeout = 10 * time.Second
 // and only then what people are told.
 func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Result, error) {
 	w, object, lease := c.lookup(key)
-	if w == nil || lease == nil || lease.Err() != nil {
+	if w == nil || lease == nil || !shards.Held(lease) {
 		return reconcile.Result{}, nil
 	}
 	// Writes end with the lease, so that a process that lost it cannot write any more.
@@ -44,7 +45,7 @@ func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Resu
 	case errors.As(err, &changed):
 		c.learn(ctx, key, w, changed.Live)
 		return reconcile.Result{}, nil
-	case lease.Err() != nil:
+	case !shards.Held(lease):
 		return reconcile.Result{}, nil
 	}
 	return reconcile.Result{}, err

@@ -13,6 +13,7 @@ import (
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/jobs"
 	"autoscale.io/scaling/poll"
+	"autoscale.io/scaling/shards"
 )
 
 const (
@@ -175,7 +176,7 @@ func (c *Controller) create(key board.Key, w *workload, object *metav1.PartialOb
 	defer cancel()
 	created, err := children.Create(ctx, w.spawning.template, todo.n)
 	c.Metrics.Jobs.WithLabelValues("created").Add(float64(created))
-	if err != nil && lease.Err() == nil {
+	if err != nil && shards.Held(lease) {
 		c.Metrics.Jobs.WithLabelValues("failed").Inc()
 		problem := c.Events.JobsFailed(object, created, todo.n, err)
 		if w.spawning.problem == "" { // once; each try again is told by the event's count
@@ -219,7 +220,7 @@ func (c *Controller) childrenOf(w *workload) (*jobs.Children, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	lease := c.owned[w.bucket]
-	if lease == nil || lease.Err() != nil {
+	if lease == nil || !shards.Held(lease) {
 		return nil, nil
 	}
 	if children := c.children[w.bucket]; children != nil {

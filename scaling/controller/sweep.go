@@ -11,6 +11,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
 
@@ -51,31 +52,36 @@ func (c *Controller) sweepKind(ctx context.Context, kind Kind) error {
 	pages.PageSize = sweepPage
 	return pages.EachListItem(ctx, metav1.ListOptions{}, func(object runtime.Object) error {
 		m, ok := object.(*metav1.PartialObjectMetadata)
-		if !ok || !c.missed(kind, m) {
+		if !ok {
 			return nil
 		}
-		if err := c.adopt(ctx, kind, m); err != nil && !target.IsGone(err) {
+		lease := c.missed(kind, m)
+		if lease == nil || ctx.Err() != nil {
+			return nil
+		}
+		if err := c.adopt(lease, kind, m); err != nil && !target.IsGone(err) && shards.Held(lease) {
 			c.Log.Info("an adoption failed and is tried again at the next sweep", "workload", kind.key(m).String(), "error", err.Error())
 		}
 		return nil
 	})
 }
 
-// missed says whether an object asks for management by this install, in a bucket of this process, and does not carry the right label.
-func (c *Controller) missed(kind Kind, m *metav1.PartialObjectMetadata) bool {
+// missed is about an object that asks for management by this install and does not carry the right label: it returns the context of its bucket, if this process
+// holds that. It is nil for every other object.
+func (c *Controller) missed(kind Kind, m *metav1.PartialObjectMetadata) context.Context {
 	if !annotations.Configured(m.Annotations) || m.DeletionTimestamp != nil || c.foreign(m) {
-		return false
+		return nil
 	}
 	if m.Annotations[annotations.Prefix+"class"] != c.Class {
-		return false
+		return nil
 	}
 	label := c.labelOf(kind, m)
 	if m.Labels[annotations.Bucket] == label {
-		return false
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owned[label] != nil
+	return c.owned[label]
 }
 
 func (c *Controller) labelOf(kind Kind, m *metav1.PartialObjectMetadata) string {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"autoscale.io/scaling/shards"
 )
 
 const (
@@ -93,9 +96,9 @@ func (c *Children) create(ctx context.Context, t *Template, name string) (*batch
 
 const fieldManager = "autoscale.io"
 
-// refused says that the API server has answered and created nothing. Every other error leaves that open.
+// refused says that the API server has answered and created nothing, or was not asked any more. Every other error leaves that open.
 func refused(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsNotFound(err) || apierrors.IsUnauthorized(err) ||
+	return errors.Is(err, shards.ErrEnded) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsNotFound(err) || apierrors.IsUnauthorized(err) ||
 		apierrors.IsAlreadyExists(err) || apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsTooManyRequests(err)
 }
 

@@ -20,6 +20,8 @@ type Metrics struct {
 	Adoptions prometheus.Counter
 	// Jobs counts what is done to Jobs of templates: created, failed (a batch that could not be created as a whole), replaced, pruned.
 	Jobs *prometheus.CounterVec
+
+	buckets, replicas prometheus.Gauge
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
@@ -57,6 +59,12 @@ func NewMetrics(b *board.Board) *Metrics {
 		Jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "autoscale_jobs_total", Help: "Jobs of templates, by what was done: created, replaced or pruned; failed counts batches that could not be created as a whole.",
 		}, []string{"what"}),
+		buckets: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "autoscale_buckets_held", Help: "Buckets that this replica holds, of 16; it scales the workloads in them.",
+		}),
+		replicas: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "autoscale_autoscaler_replicas", Help: "Replicas of the autoscaler that this one sees alive, itself among them.",
+		}),
 		Adoptions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "autoscale_adoptions_total", Help: "Objects adopted by the loop because the webhook had missed them.",
 		}),
@@ -71,6 +79,14 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.Scales.Describe(ch)
 	m.Adoptions.Describe(ch)
 	m.Jobs.Describe(ch)
+	m.buckets.Describe(ch)
+	m.replicas.Describe(ch)
+}
+
+// Share shows what this replica holds of the buckets, and how many replicas share them.
+func (m *Metrics) Share(buckets, replicas int) {
+	m.buckets.Set(float64(buckets))
+	m.replicas.Set(float64(replicas))
 }
 
 // Collect implements prometheus.Collector.
@@ -103,6 +119,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.Scales.Collect(ch)
 	m.Adoptions.Collect(ch)
 	m.Jobs.Collect(ch)
+	m.buckets.Collect(ch)
+	m.replicas.Collect(ch)
 }
 
 func number(b bool) float64 {

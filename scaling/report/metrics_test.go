@@ -30,6 +30,12 @@ func TestMetricsShowTheBoard(t *testing.T) {
 # HELP autoscale_adoptions_total Objects adopted by the loop because the webhook had missed them.
 # TYPE autoscale_adoptions_total counter
 autoscale_adoptions_total 0
+# HELP autoscale_autoscaler_replicas Replicas of the autoscaler that this one sees alive, itself among them.
+# TYPE autoscale_autoscaler_replicas gauge
+autoscale_autoscaler_replicas 0
+# HELP autoscale_buckets_held Buckets that this replica holds, of 16; it scales the workloads in them.
+# TYPE autoscale_buckets_held gauge
+autoscale_buckets_held 0
 # HELP autoscale_trigger_known 1 when the latest read worked, 0 while the trigger is UNKNOWN.
 # TYPE autoscale_trigger_known gauge
 autoscale_trigger_known{kind="deployments.apps",name="worker",namespace="shop",trigger="orders",type="redis-streams"} 1
@@ -82,8 +88,9 @@ func TestMetricsFollowTheBoard(t *testing.T) {
 	b.Put(other, working())
 	m.Adoptions.Inc()
 	m.Scales.WithLabelValues("up", "ok").Inc()
-	if n := testutil.CollectAndCount(m); n != 2*7+2 {
-		t.Errorf("got %d series, want seven a workload and two counters", n)
+	m.Share(8, 2)
+	if n := testutil.CollectAndCount(m); n != 2*7+2+2 {
+		t.Errorf("got %d series, want seven a workload, two counters and what the replica holds", n)
 	}
 	e := working()
 	e.Reason = decide.AtTarget
@@ -97,6 +104,12 @@ func TestMetricsFollowTheBoard(t *testing.T) {
 # HELP autoscale_adoptions_total Objects adopted by the loop because the webhook had missed them.
 # TYPE autoscale_adoptions_total counter
 autoscale_adoptions_total 1
+# HELP autoscale_autoscaler_replicas Replicas of the autoscaler that this one sees alive, itself among them.
+# TYPE autoscale_autoscaler_replicas gauge
+autoscale_autoscaler_replicas 2
+# HELP autoscale_buckets_held Buckets that this replica holds, of 16; it scales the workloads in them.
+# TYPE autoscale_buckets_held gauge
+autoscale_buckets_held 8
 # HELP autoscale_scales_total Writes of replicas, by direction (up, down) and outcome (ok, conflict, error).
 # TYPE autoscale_scales_total counter
 autoscale_scales_total{direction="up",outcome="ok"} 1

@@ -16,6 +16,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -27,6 +28,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	metricsclient "k8s.io/metrics/pkg/client/clientset/versioned/typed/metrics/v1beta1"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -122,17 +124,17 @@ func loadConfig(path string) (*rest.Config, error) {
 	// priority and fairness.
 	config.QPS = -1
 	config.UserAgent = "autoscale.io"
-	return config, nil
+	return config, bound(config)
 }
 
 func (o *Options) managerOptions(log logr.Logger) manager.Options {
-	shutdown := 20 * time.Second
+	const shutdown = 8 * time.Second
 	return manager.Options{
 		Logger:                  log,
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsBindAddress},
 		HealthProbeBindAddress:  o.HealthProbeBindAddress,
 		PprofBindAddress:        o.PprofBindAddress,
-		GracefulShutdownTimeout: &shutdown,
+		GracefulShutdownTimeout: ptr.To(shutdown),
 	}
 }
 
@@ -163,10 +165,12 @@ func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {
 	}
 	scaleConfig := rest.CopyConfig(config)
 	scaleConfig.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
-	scales, err := scale.NewForConfig(scaleConfig, mgr.GetRESTMapper(), dynamic.LegacyAPIPathResolverFunc, scaleKinds(kube.Discovery()))
+	scaleConfig.GroupVersion = &schema.GroupVersion{}
+	scaleClient, err := rest.RESTClientForConfigAndClient(scaleConfig, mgr.GetHTTPClient())
 	if err != nil {
 		return clients{}, fmt.Errorf("set up the clients: %w", err)
 	}
+	scales := scale.New(scaleClient, mgr.GetRESTMapper(), dynamic.LegacyAPIPathResolverFunc, scaleKinds(kube.Discovery()))
 	return clients{
 		kube: kube, dynamic: dynamicClient, metrics: metricsClient,
 		target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1(), Jobs: kube.BatchV1()},
@@ -234,7 +238,9 @@ func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
 	if err := metrics.Registry.Register(reports); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	poller := poll.New(ctx, poll.Deps{
+	// Reads go on until every workload has been handed over, so that none of them is reported as failed.
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	poller := poll.New(reading, poll.Deps{
 		Registry: w.registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
 		References: func(key board.Key, container string) scalers.References {
 			return target.References{Core: w.kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
@@ -248,6 +254,7 @@ func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
 	})
 	return mgr.Add(everyReplica(func(ctx context.Context) error {
 		defer poller.Close()
+		defer stop()
 		return loop.Run(ctx)
 	}))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/pflag"
 
-	"autoscale.io/scaling/controller"
+	"autoscale.io/scaling/shards"
 )
 
 // Options are the flags of the autoscaler.
@@ -20,7 +20,7 @@ type Options struct {
 	Class         string
 	Kinds         []string
 	SweepInterval time.Duration
-	Lease         controller.LeaseTimes
+	Lease         shards.Times
 	// MetricResolution is how often pod metrics are read at most.
 	MetricResolution time.Duration
 	// EgressAllow and EgressDeny are CIDRs that scalers may and may not connect to, beside package egress's own list.
@@ -44,7 +44,7 @@ func DefaultOptions() Options {
 		Namespace:     os.Getenv("POD_NAMESPACE"),
 		Kinds:         []string{"deployments.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch"},
 		SweepInterval: 3 * time.Minute,
-		Lease:         controller.DefaultLease(),
+		Lease:         shards.DefaultTimes(),
 
 		MetricResolution: 15 * time.Second,
 
@@ -90,6 +90,9 @@ func (o *Options) logLevel() (slog.Level, error) {
 func (o *Options) validate() error {
 	if o.Namespace == "" {
 		return fmt.Errorf("--namespace: missing; want the namespace that the autoscaler runs in (or $POD_NAMESPACE)")
+	}
+	if err := o.Lease.Validate(); err != nil {
+		return fmt.Errorf("--lease-duration, --lease-renew-deadline, --lease-retry-period: %w", err)
 	}
 	if o.MetricResolution <= 0 {
 		return fmt.Errorf("--metric-resolution: got %s, want more than 0s, such as 15s", o.MetricResolution)

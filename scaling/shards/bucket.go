@@ -1,0 +1,137 @@
+package shards
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// drain is how long the handing back of a bucket waits for the writes under way.
+const drain = time.Second
+
+// bucket is one bucket. Its fields but leads belong to the goroutine that balances.
+type bucket struct {
+	name string
+	// stop ends the elector; nil when there is none. since is when it was started.
+	stop  context.CancelFunc
+	since time.Time
+	// ended is closed when the elector and the work have ended.
+	ended chan struct{}
+	leads atomic.Bool
+}
+
+// running says whether there is an elector.
+func (b *bucket) running() bool {
+	if b.stop == nil {
+		return false
+	}
+	select {
+	case <-b.ended:
+		b.stop()
+		b.stop = nil
+		return false
+	default:
+		return true
+	}
+}
+
+// want starts or stops the elector. can says that the bucket is ours or nobody's.
+func (s *Shards) want(ctx context.Context, b *bucket, wanted, can bool) {
+	switch running := b.running(); {
+	case !running && wanted && can:
+		s.start(ctx, b)
+	case running && (!wanted || !can):
+		b.stop()
+	case running && !b.leads.Load() && s.known(b) && time.Since(b.since) > s.Times.RetryPeriod:
+		b.stop() // it did not come through; the next try is not left to the elector, whose pauses are longer
+	}
+}
+
+// known says whether the watch shows the Lease of a bucket. One that was made without the label is known to its elector alone, which then has to see it expire.
+func (s *Shards) known(b *bucket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.view.leases[s.bucketLease(b.name)]
+	return known
+}
+
+func (s *Shards) start(ctx context.Context, b *bucket) {
+	ctx, b.stop = context.WithCancel(ctx)
+	b.since, b.ended = time.Now(), make(chan struct{})
+	s.work.Go(func() {
+		defer s.poke()
+		defer close(b.ended)
+		s.lead(ctx, b)
+	})
+}
+
+// lead stands for election in a bucket until ctx ends or the Lease is lost, and works on it while it is held.
+func (s *Shards) lead(ctx context.Context, b *bucket) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	term := newTerm(ctx, b.name, s.Times.RenewDeadline, cancel)
+	worked := make(chan struct{})
+	name := s.bucketLease(b.name)
+	guarded := s.lock(name)
+	guarded.renewed = term.renew
+	guarded.release = func(ctx context.Context) error {
+		term.end(drain)
+		select {
+		case <-worked:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("hand back bucket %s: the work on it has not ended: %w", b.name, ctx.Err())
+		}
+	}
+	elector, err := s.elector(guarded, true, func() {
+		defer close(worked)
+		b.leads.Store(true)
+		defer b.leads.Store(false)
+		s.poke()
+		s.Log.V(1).Info("took a bucket", "bucket", b.name)
+		s.Work(term.ctx, b.name)
+	})
+	if err != nil {
+		s.Log.Error(err, "the times of the lease do not fit together", "lease", name)
+		<-ctx.Done()
+		return
+	}
+	elector.Run(ctx)
+	term.end(0)
+	if term.begun() {
+		<-worked
+		s.Log.V(1).Info("gave up a bucket", "bucket", b.name)
+	}
+}
+
+func (s *Shards) elector(l *lock, release bool, started func()) (*leaderelection.LeaderElector, error) {
+	return leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: l, LeaseDuration: s.Times.Duration, RenewDeadline: s.Times.RenewDeadline, RetryPeriod: s.Times.RetryPeriod, ReleaseOnCancel: release,
+		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: func(context.Context) { started() }, OnStoppedLeading: func() {}},
+	})
+}
+
+// tries is how many calls fit into the renew deadline when each hangs.
+const tries = 3
+
+func (s *Shards) lock(name string) *lock {
+	return &lock{
+		Interface: &resourcelock.LeaseLock{
+			LeaseMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}, Client: s.Kube.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: s.Identity}, Labels: map[string]string{Label: s.Class},
+		},
+		timeout: s.Times.RenewDeadline / tries,
+		expired: func(t term) bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.view.expired(time.Now(), name, t)
+		},
+		renewed: func(time.Time) {},
+		release: func(context.Context) error { return nil },
+	}
+}
