@@ -37,7 +37,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 		if err := mgr.Add(everyReplica(certificates.Run)); err != nil {
 			return fmt.Errorf("set up the webhook's certificate: %w", err)
 		}
-		if err := mgr.AddReadyzCheck("certificate", certificates.Ready); err != nil {
+		if err := mgr.AddReadyzCheck("certificate", told(mgr.GetLogger(), "certificate", certificates.Ready)); err != nil {
 			return fmt.Errorf("set up the probes: %w", err)
 		}
 	default:
@@ -53,7 +53,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	if err := mgr.Add(server); err != nil {
 		return fmt.Errorf("set up the webhook: %w", err)
 	}
-	if err := mgr.AddReadyzCheck("webhook", server.StartedChecker()); err != nil {
+	if err := mgr.AddReadyzCheck("webhook", told(mgr.GetLogger(), "webhook", server.StartedChecker())); err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	return nil
