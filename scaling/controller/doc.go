@@ -3,10 +3,10 @@
 //
 //	metadata watch ─ Decode ─▶ poll.Upsert … decide … board ─▶ Reconcile: live count differs? ─▶ /scale ─▶ event, status
 //
-// Workloads are sharded over a fixed number of buckets; each bucket is a Lease, and only its holder watches, polls and writes the bucket's
-// workloads. A paged sweep finds what the webhook has missed.
+// Workloads are sharded over a fixed number of buckets; package shards says which are held, and only those are watched, polled
+// and written. A paged sweep finds what the webhook has missed.
 //
 // A template of Jobs has no count of its own: the board orders new Jobs, and package jobs makes them and knows how many run.
 //
-// It owns leases, informers, adoption, the mark of a zero, and the order of writes. It never reads a metric and never makes a decision.
+// It owns informers, adoption, the mark of a zero, and the order of writes. It never reads a metric and never makes a decision.
 package controller

@@ -94,6 +94,9 @@ func TestARenewalCountsFromWhenItWasAskedFor(t *testing.T) {
 		if err := call(context.WithoutCancel(term.ctx), fence, http.MethodPost); !errors.Is(err, ErrEnded) {
 			t.Errorf("10 s after the renewal was asked for: %v", err)
 		}
+		if term.ctx.Err() == nil {
+			t.Error("10 s after the renewal was asked for the work goes on")
+		}
 	})
 }
 
