@@ -148,9 +148,21 @@ func (p *Product) WebhookAddress() string { return loopback + ":" + strconv.Itoa
 type Autoscaler struct {
 	*cluster.Process
 	metrics string
+	health  string
+	webhook int
 }
 
-// Start runs a replica and returns when it is ready. Only the first replica's webhook is called; args are more flags, which win.
+// webhookPort is that of a replica about to start: the port that the webhook configuration names, unless another one listens there.
+func (p *Product) webhookPort() (int, error) {
+	listener, err := net.Listen("tcp", p.WebhookAddress())
+	if err != nil {
+		return freePort()
+	}
+	return p.port, listener.Close()
+}
+
+// Start runs a replica and returns when it is ready. Each has a webhook on a port of its own, and only that of the first of those that run is called; args are more
+// flags, which win.
 func (p *Product) Start(ctx context.Context, name string, args ...string) (*Autoscaler, error) {
 	metrics, err := freePort()
 	if err != nil {
@@ -160,24 +172,38 @@ func (p *Product) Start(ctx context.Context, name string, args ...string) (*Auto
 	if err != nil {
 		return nil, err
 	}
-	probe := fmt.Sprintf("http://%s:%d/readyz", loopback, health)
-	a := &Autoscaler{metrics: fmt.Sprintf("http://%s:%d/metrics", loopback, metrics)}
+	a := &Autoscaler{metrics: fmt.Sprintf("http://%s:%d/metrics", loopback, metrics), health: fmt.Sprintf("http://%s:%d", loopback, health)}
+	if a.webhook, err = p.webhookPort(); err != nil {
+		return nil, err
+	}
 	a.Process = cluster.NewProcess(cluster.Command{
 		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"),
 		Args: append([]string{
 			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace, "--identity=" + name,
-			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(p.port),
+			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(a.webhook),
 			// The sources are processes of this host, too; the rest of loopback stays out of reach.
 			"--egress-allow=" + loopback + "/32",
 			fmt.Sprintf("--metrics-bind-address=%s:%d", loopback, metrics), fmt.Sprintf("--health-probe-bind-address=%s:%d", loopback, health),
 		}, args...),
-		Ready: func(ctx context.Context) error {
-			_, err := get(ctx, probe)
-			return err
-		},
+		Ready: a.Ready,
 	})
 	return a, a.Process.Start(ctx)
 }
+
+// Ready is nil when the replica says that it is ready.
+func (a *Autoscaler) Ready(ctx context.Context) error {
+	_, err := get(ctx, a.health+"/readyz")
+	return err
+}
+
+// Alive is nil when the replica says that it need not be restarted.
+func (a *Autoscaler) Alive(ctx context.Context) error {
+	_, err := get(ctx, a.health+"/healthz")
+	return err
+}
+
+// WebhookAddress is where the replica's webhook listens, unless a flag says otherwise.
+func (a *Autoscaler) WebhookAddress() string { return loopback + ":" + strconv.Itoa(a.webhook) }
 
 // Metrics returns the text of the metrics endpoint.
 func (a *Autoscaler) Metrics(ctx context.Context) (string, error) { return get(ctx, a.metrics) }
