@@ -185,6 +185,9 @@ func (c *Controller) create(key board.Key, w *workload, object *metav1.PartialOb
 		w.spawning.problem, w.spawning.problemAt = problem, c.Now()
 		return
 	}
+	if created == 0 {
+		return // the lease ended before the first
+	}
 	w.spawning.problem = ""
 	c.Events.JobsStarted(object, created, todo.order.Message)
 	c.Log.Info("started Jobs", "workload", key.String(), "jobs", created, "because", todo.order.Message)
