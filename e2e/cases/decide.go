@@ -167,15 +167,16 @@ func restartKeepsWindows(t *testing.T, w *World) {
 		}
 	}
 	survives("restart", w.restart)
-	address, err := product.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	standby, err := w.product.Start(t.Context(), "standby", append(flags(), "--webhook-port="+address.Port)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	survives("new-leader", func() {})
+	var standby *product.Autoscaler
+	survives("new-leader", func() {
+		address, err := product.FreeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if standby, err = w.product.Start(t.Context(), "standby", append(flags(), "--webhook-port="+address.Port)...); err != nil {
+			t.Fatal(err)
+		}
+	})
 	w.restart()
 	if err := standby.Stop(); err != nil {
 		t.Fatal(err)

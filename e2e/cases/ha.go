@@ -1,0 +1,111 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/servers"
+	"autoscale.io/scaling/shards"
+)
+
+func haCases() []Case {
+	return []Case{
+		{ID: "HA-share", Symptom: "one replica does all the work and the others none", Holds: "replicas share the workloads evenly, whoever comes, dies or is stopped", Run: evenShares},
+		{ID: "LE-03", Symptom: "a replica that lost its lease without dying never stands for it again, until none does", Holds: "three rounds of freezing each replica end with both at work", Run: flaps},
+		{ID: "LE-04", Symptom: "a leader that hung goes on where it was: two write", Holds: "whoever was stopped or cut off writes nothing until it holds the lease anew", Run: oneWriter},
+		{ID: "LE-05", Symptom: "a lease of a pod that is gone is kept for ever, or for as long as its node's clock was wrong", Holds: "it runs out on the clock of the one that takes over", Run: wrongClock},
+		{ID: "LE-06", Symptom: "after a restart what was paused, cooling or in fallback is forgotten, and counts move", Holds: "a kill, a restart and a takeover change no count", Run: restartsUnseen},
+		{ID: "LE-08", Symptom: "finalizers keep namespaces for ever once the autoscaler is gone", Holds: "there are none, and 30 namespaces are deleted without it", Run: teardown},
+	}
+}
+
+// evenShares has one replica, two, three, and then one dead and one stopped.
+func evenShares(t *testing.T, w *World) {
+	r := w.replicas("share")
+	a := r.start("a")
+	r.awaitShared(soon, a)
+	b := r.start("b")
+	r.awaitShared(soon, a, b)
+	r.deploy(20, nil)
+	r.push()
+	r.awaitLevel(soon)
+	c := r.start("c")
+	r.awaitShared(soon, a, b, c)
+	r.push()
+	r.awaitLevel(soon)
+	if err := a.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r.push()
+	r.awaitShared(takeover, b, c)
+	r.awaitLevel(takeover)
+	if err := b.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitShared(handover, c)
+	r.push()
+	r.awaitLevel(soon)
+	r.wantNoFall()
+	w.await("no lease is left of the replica that died", 6*leaseDuration, func(ctx context.Context) error {
+		leases, err := w.kube.CoordinationV1().Leases(product.Namespace).List(ctx, metav1.ListOptions{LabelSelector: shards.Label + "=" + r.class})
+		if err != nil {
+			return err
+		}
+		left := 0
+		for _, lease := range leases.Items {
+			left += 1 - boolCount(isBucket(lease.Name))
+		}
+		if left != 1 {
+			return fmt.Errorf("there are those of %d replicas", left)
+		}
+		return nil
+	})
+}
+
+func boolCount(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// oneWriter stops one replica in its tracks, and then cuts off the other, and lets each go on again.
+func oneWriter(t *testing.T, w *World) {
+	r, a, b := settled(t, w, "one-writer", 20)
+	if err := a.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	r.push()
+	r.awaitShared(takeover, b)
+	r.awaitLevel(soon)
+	r.push()
+	if err := a.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitLevel(soon)
+	r.awaitShared(soon, a, b)
+	if err := b.proxy.Set(servers.Silent); err != nil {
+		t.Fatal(err)
+	}
+	r.push()
+	r.awaitShared(takeover, a)
+	r.awaitLevel(soon)
+	r.push()
+	if err := b.proxy.Set(servers.Pass); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitLevel(soon)
+	r.awaitShared(soon, a, b)
+	before := time.Now()
+	r.push()
+	r.awaitLevel(soon)
+	if n := r.log.scaled(before); n[a.name] == 0 || n[b.name] == 0 {
+		t.Errorf("after all that the replicas have written %v counts, want some of each", n)
+	}
+	r.wantNoFall()
+}
