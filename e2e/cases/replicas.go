@@ -159,6 +159,9 @@ func (r *replicas) deploy(n int, more Settings) {
 		w.Create(name, 1, settings)
 		r.workers = append(r.workers, name)
 	}
+	for _, name := range r.workers {
+		r.w.wantManaged(name) // by the sweep, one by one
+	}
 }
 
 // push makes every workload grow by one.
