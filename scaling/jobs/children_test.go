@@ -91,11 +91,11 @@ func TestCreatedJobsCountAtOnce(t *testing.T) {
 	letGo()
 	w.await("the watch shows them all", func() bool { return len(w.jobs.GetIndexer().List()) == 42 })
 	w.awaitCount(template.UID, 42, 42)
-	w.mu.Lock()
-	if w.changed[Owner{"Job", "shop", "consumer"}] == 0 {
-		t.Error("nobody is told")
-	}
-	w.mu.Unlock()
+	w.await("somebody is told", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.changed[Owner{"Job", "shop", "consumer"}] > 0
+	})
 	w.Children.mu.Lock()
 	defer w.Children.mu.Unlock()
 	if len(w.expected[template.UID]) != 0 {
