@@ -26,7 +26,26 @@ type Case struct {
 // All lists the cases in the order of the documentation.
 func All() []Case {
 	var all []Case
-	for _, list := range [][]Case{redisCases(), sqlCases(), zeroCases(), gitCases(), webhookCases(), annotationCases(), numberCases(), kindCases(), decideCases(), fallbackCases(), pauseCases(), resourceCases(), egressCases(), spawnCases(), jobResizeCases(), jobRightsCases(), haCases()} {
+	for _, list := range [][]Case{
+		redisCases(),
+		sqlCases(),
+		zeroCases(),
+		gitCases(),
+		webhookCases(),
+		annotationCases(),
+		numberCases(),
+		kindCases(),
+		decideCases(),
+		fallbackCases(),
+		pauseCases(),
+		resourceCases(),
+		egressCases(),
+		spawnCases(),
+		jobResizeCases(),
+		jobRightsCases(),
+		haCases(),
+		fenceCases(),
+	} {
 		all = append(all, list...)
 	}
 	return all
