@@ -45,6 +45,7 @@ func All() []Case {
 		jobRightsCases(),
 		haCases(),
 		fenceCases(),
+		releaseCases(),
 	} {
 		all = append(all, list...)
 	}

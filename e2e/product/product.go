@@ -95,6 +95,9 @@ func Install(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Prod
 	return p, cluster.WriteKubeconfig(p.kubeconfig(), access)
 }
 
+// Binary is the path of the autoscaler's program.
+func (p *Product) Binary() string { return p.binary }
+
 func (p *Product) kubeconfig() string { return filepath.Join(p.dir, "autoscaler.kubeconfig") }
 
 // serveAt makes a certificate and points the webhook configuration to host:port instead of the Service.
@@ -164,6 +167,15 @@ func (p *Product) webhookPort() (int, error) {
 // Start runs a replica and returns when it is ready. Each has a webhook on a port of its own, and only that of the first of those that run is called; args are more
 // flags, which win.
 func (p *Product) Start(ctx context.Context, name string, args ...string) (*Autoscaler, error) {
+	return p.start(ctx, name, true, args)
+}
+
+// Launch is Start for a replica that may never be ready.
+func (p *Product) Launch(ctx context.Context, name string, args ...string) (*Autoscaler, error) {
+	return p.start(ctx, name, false, args)
+}
+
+func (p *Product) start(ctx context.Context, name string, wait bool, args []string) (*Autoscaler, error) {
 	metrics, err := freePort()
 	if err != nil {
 		return nil, err
@@ -176,7 +188,7 @@ func (p *Product) Start(ctx context.Context, name string, args ...string) (*Auto
 	if a.webhook, err = p.webhookPort(); err != nil {
 		return nil, err
 	}
-	a.Process = cluster.NewProcess(cluster.Command{
+	command := cluster.Command{
 		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"),
 		Args: append([]string{
 			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace, "--identity=" + name,
@@ -185,8 +197,11 @@ func (p *Product) Start(ctx context.Context, name string, args ...string) (*Auto
 			"--egress-allow=" + loopback + "/32",
 			fmt.Sprintf("--metrics-bind-address=%s:%d", loopback, metrics), fmt.Sprintf("--health-probe-bind-address=%s:%d", loopback, health),
 		}, args...),
-		Ready: a.Ready,
-	})
+	}
+	if wait {
+		command.Ready = a.Ready
+	}
+	a.Process = cluster.NewProcess(command)
 	return a, a.Process.Start(ctx)
 }
 

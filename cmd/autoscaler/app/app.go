@@ -16,16 +16,9 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	clientscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/scale"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	metricsclient "k8s.io/metrics/pkg/client/clientset/versioned/typed/metrics/v1beta1"
 	"k8s.io/utils/ptr"
@@ -35,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"autoscale.io/cmd/autoscaler/clients"
 	"autoscale.io/scalers"
 	"autoscale.io/scalers/builtin"
 	"autoscale.io/scaling/board"
@@ -58,19 +52,22 @@ func Run(ctx context.Context, o Options) error {
 	klog.SetLogger(log)
 	redis.SetLogger(quietly{log.WithName("redis")})
 
-	config, err := loadConfig(o.Kubeconfig)
+	config, err := clients.LoadConfig(o.Kubeconfig, "")
 	if err != nil {
+		return err
+	}
+	if err := bound(config); err != nil {
 		return err
 	}
 	mgr, err := ctrl.NewManager(config, o.managerOptions(log))
 	if err != nil {
 		return fmt.Errorf("set up the process: %w", err)
 	}
-	clients, err := newClients(config, mgr)
+	access, err := newWays(config, mgr)
 	if err != nil {
 		return err
 	}
-	usage, err := addUsage(mgr, clients, o.MetricResolution)
+	usage, err := addUsage(mgr, access, o.MetricResolution)
 	if err != nil {
 		return err
 	}
@@ -86,11 +83,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	kinds, refused, err := leaveJobs(ctx, clients.kube, kinds, log)
+	kinds, refused, err := leaveJobs(ctx, access.kube, kinds, log)
 	if err != nil {
 		return err
 	}
-	w := wiring{clients, registry, kinds, refused, o}
+	w := wiring{access, registry, kinds, refused, o}
 	if err := addLoop(ctx, mgr, w); err != nil {
 		return err
 	}
@@ -113,20 +110,6 @@ func (q quietly) Printf(_ context.Context, format string, args ...any) {
 	q.V(4).Info(fmt.Sprintf(format, args...))
 }
 
-func loadConfig(path string) (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = path
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
-	}
-	// The loop's workers bound the calls under way; a rate limit of our own would only delay a wake-up. The API server has its own
-	// priority and fairness.
-	config.QPS = -1
-	config.UserAgent = "autoscale.io"
-	return config, bound(config)
-}
-
 func (o *Options) managerOptions(log logr.Logger) manager.Options {
 	const shutdown = 8 * time.Second
 	return manager.Options{
@@ -138,47 +121,32 @@ func (o *Options) managerOptions(log logr.Logger) manager.Options {
 	}
 }
 
-// clients are the ways to the API server.
-type clients struct {
+// ways are the ways to the API server.
+type ways struct {
 	kube    kubernetes.Interface
 	dynamic dynamic.Interface
 	metrics metricsclient.PodMetricsesGetter
 	target  *target.Client
 }
 
-func newClients(config *rest.Config, mgr manager.Manager) (clients, error) {
-	kube, err := kubernetes.NewForConfigAndClient(config, mgr.GetHTTPClient())
+func newWays(config *rest.Config, mgr manager.Manager) (ways, error) {
+	kube, workloads, err := clients.Workloads(config, mgr.GetHTTPClient(), mgr.GetRESTMapper())
 	if err != nil {
-		return clients{}, fmt.Errorf("set up the clients: %w", err)
+		return ways{}, err
 	}
 	dynamicClient, err := dynamic.NewForConfigAndClient(config, mgr.GetHTTPClient())
 	if err != nil {
-		return clients{}, fmt.Errorf("set up the clients: %w", err)
-	}
-	metadataClient, err := metadata.NewForConfigAndClient(config, mgr.GetHTTPClient())
-	if err != nil {
-		return clients{}, fmt.Errorf("set up the clients: %w", err)
+		return ways{}, fmt.Errorf("set up the clients: %w", err)
 	}
 	metricsClient, err := metricsclient.NewForConfigAndClient(config, mgr.GetHTTPClient())
 	if err != nil {
-		return clients{}, fmt.Errorf("set up the clients: %w", err)
+		return ways{}, fmt.Errorf("set up the clients: %w", err)
 	}
-	scaleConfig := rest.CopyConfig(config)
-	scaleConfig.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
-	scaleConfig.GroupVersion = &schema.GroupVersion{}
-	scaleClient, err := rest.RESTClientForConfigAndClient(scaleConfig, mgr.GetHTTPClient())
-	if err != nil {
-		return clients{}, fmt.Errorf("set up the clients: %w", err)
-	}
-	scales := scale.New(scaleClient, mgr.GetRESTMapper(), dynamic.LegacyAPIPathResolverFunc, scaleKinds(kube.Discovery()))
-	return clients{
-		kube: kube, dynamic: dynamicClient, metrics: metricsClient,
-		target: &target.Client{Scales: scales, Metadata: metadataClient, Deployments: kube.AppsV1(), Jobs: kube.BatchV1()},
-	}, nil
+	return ways{kube: kube, dynamic: dynamicClient, metrics: metricsClient, target: workloads}, nil
 }
 
 // addUsage prepares the watch of pods that cpu and memory need; it begins when the first workload asks.
-func addUsage(mgr manager.Manager, c clients, resolution time.Duration) (*target.Usage, error) {
+func addUsage(mgr manager.Manager, c ways, resolution time.Duration) (*target.Usage, error) {
 	usage, err := target.NewUsage(target.UsageOptions{
 		Kube: c.kube, Metadata: c.target.Metadata, Metrics: c.metrics, Log: mgr.GetLogger().WithName("usage"), Resolution: resolution,
 	})
@@ -189,10 +157,6 @@ func addUsage(mgr manager.Manager, c clients, resolution time.Duration) (*target
 		return nil, fmt.Errorf("set up the watch of pods: %w", err)
 	}
 	return usage, nil
-}
-
-func scaleKinds(client discovery.DiscoveryInterface) scale.ScaleKindResolver {
-	return scale.NewDiscoveryScaleKindResolver(memory.NewMemCacheClient(client))
 }
 
 // whoAmI asks the API server which user this process is, so that the webhook can tell the autoscaler's own writes from others'.
@@ -206,7 +170,7 @@ func whoAmI(ctx context.Context, kube kubernetes.Interface) (string, error) {
 
 // wiring is what the loop and the webhook are made of.
 type wiring struct {
-	clients
+	ways
 	registry *scalers.Registry
 	kinds    []controller.Kind
 	// refused are kinds that were asked for and that this process has no rights to.
