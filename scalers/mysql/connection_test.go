@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -34,10 +35,23 @@ func TestEveryCharacterIsAValue(t *testing.T) {
 			}
 		})
 	}
-	const odd = "a/b?c=d@tcp(evil:1)&tls=false `q"
-	sqltest.Exec(t, server.DB(), "create database `"+strings.ReplaceAll(odd, "`", "``")+"`", "alter user reader identified by '"+secret+"'", "grant select on *.* to reader")
-	named := strings.Replace(at(server.Addr()), "database: app", fmt.Sprintf("database: %q", odd), 1)
-	scalertest.WantValue(t, open(t, b, named+query("select length(database())"), sqltest.WithPassword()), float64(len(odd)))
+	namesAreValues(t, server)
+}
+
+// AU-11: the names of users, databases and tables are values, too.
+func namesAreValues(t *testing.T, server *servers.MySQL) {
+	t.Helper()
+	b := kit().Bench(t)
+	host, port, _ := net.SplitHostPort(server.Addr())
+	for _, odd := range append(scalertest.OddNames(), "a/b?c=d@tcp(evil:1)&tls=false `q") {
+		name, user := "`"+strings.ReplaceAll(odd, "`", "``")+"`", "'"+strings.NewReplacer(`\`, `\\`, "'", "''").Replace(odd)+"'"
+		sqltest.Exec(t, server.DB(), "create database "+name, "create table "+name+"."+name+" (id int)", "insert into "+name+"."+name+" values (1), (2), (3)",
+			"create user "+user+" identified by '"+secret+"'", "grant select on *.* to "+user)
+		parameters := fmt.Sprintf("host: %s, port: %s, username: %q, database: %q, passwordFrom: {secret: s, key: password}, ", host, port, odd, odd)
+		count := query(fmt.Sprintf("select count(*) from %s where database() = %s and substring_index(user(), '@', length(%s) - length(replace(%s, '@', '')) + 1) = %s",
+			name, user, user, user, user))
+		scalertest.WantValue(t, open(t, b, parameters+count, sqltest.WithPassword()), 3)
+	}
 }
 
 // MY-06 and AU-03: a connection string is a fault as a whole; no part of it is quoted, and none of its switches is taken.

@@ -57,15 +57,32 @@ func TestEveryCharacterOfAPassword(t *testing.T) {
 	}
 }
 
-// PG-01: user and database names are values, too.
+// PG-01 and AU-11: the names of users, databases and tables are values, too, in every form.
 func namesAreValues(t *testing.T, server *servers.Postgres) {
-	const odd = "a b'c host=evil\tsslmode=disable\\"
-	sqltest.Exec(t, server.DB(), `create role "`+odd+`" login password '`+secret+`'`, `create database "`+odd+`"`)
 	host, port, _ := net.SplitHostPort(server.Addr())
 	b := kit().Bench(t)
-	source := open(t, b, fmt.Sprintf("host: %s, port: %s, username: %q, database: %q, passwordFrom: {secret: s, key: password}, sslmode: disable, %s", host, port, odd, odd,
-		query("select count(*) from pg_database where datname = current_database() and current_user = datname")), sqltest.WithPassword())
-	scalertest.WantValue(t, source, 1)
+	for _, odd := range append(scalertest.OddNames(), "a b'c host=evil\tsslmode=disable\\") {
+		quoted := `"` + strings.ReplaceAll(odd, `"`, `""`) + `"`
+		sqltest.Exec(t, server.DB(), "create role "+quoted+" login password '"+secret+"'", "create database "+quoted+" owner "+quoted)
+		db, err := server.Open(odd, secret, odd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sqltest.Exec(t, db, "create table "+quoted+" (name text)", "insert into "+quoted+" select current_database() from generate_series(1, 3)")
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		count := query("select count(*) from " + quoted + " where name = current_database() and name = current_user")
+		parameters := fmt.Sprintf("host: %s, port: %s, username: %q, database: %q, passwordFrom: {secret: s, key: password}, sslmode: disable, ", host, port, odd, odd)
+		scalertest.WantValue(t, open(t, b, parameters+count, sqltest.WithPassword()), 3)
+		escaped := strings.ReplaceAll(url.QueryEscape(odd), "+", "%20")
+		for _, connection := range []string{
+			fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", escaped, secret, server.Addr(), escaped),
+			fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable password=%s", host, port, quoteKeyword(odd), quoteKeyword(odd), secret),
+		} {
+			scalertest.WantValue(t, open(t, b, "connectionFrom: {secret: s, key: dsn}, "+count, scalertest.Texts{"dsn": connection}), 3)
+		}
+	}
 }
 
 // PG-03: a connection string is a fault as a whole; no part of it is quoted. Files, sockets and services are refused.

@@ -58,6 +58,20 @@ func (w *watch) more(t *testing.T, before int64) {
 	})
 }
 
+// AU-11: the name of a channel is a value.
+func TestOddChannels(t *testing.T) {
+	server := withJobs(t, servers.PostgresOptions{})
+	b := kit().Bench(t)
+	count := query("select count(*) from jobs")
+	for _, odd := range scalertest.OddNames() {
+		w := startWatch(t, open(t, b, at(server.Addr())+plainly+fmt.Sprintf("listen: %q, ", odd)+count, sqltest.WithPassword()))
+		w.more(t, 0)
+		sqltest.Exec(t, server.DB(), "select pg_notify('"+strings.ReplaceAll(odd, "'", "''")+"', '')")
+		w.more(t, 1)
+		w.stop()
+	}
+}
+
 func TestNotifyWakes(t *testing.T) {
 	server := withJobs(t, servers.PostgresOptions{})
 	proxy := servers.MustProxy(t, server.Addr())
