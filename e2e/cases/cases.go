@@ -20,7 +20,9 @@ type Case struct {
 	Holds string
 	// Alone marks a case that disturbs parts which others share; it runs while no other case does.
 	Alone bool
-	Run   func(*testing.T, *World)
+	// Refused marks a case that takes rights away, or asks for more than there are; in every other the autoscaler is refused nothing.
+	Refused bool
+	Run     func(*testing.T, *World)
 }
 
 // All lists the cases in the order of the documentation.

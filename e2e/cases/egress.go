@@ -31,7 +31,7 @@ func egressCases() []Case {
 	return []Case{
 		{ID: "AU-04", Symptom: "an annotation names a file or a socket, and the autoscaler opens it with its own rights", Holds: "nothing that a tenant writes is opened", Run: tenantPaths},
 		{ID: "AU-05", Symptom: "a trigger makes the autoscaler call internal services, and reads their answers in its errors", Holds: "loopback, link-local and the API server are refused; answers are not quoted", Run: forgedRequests},
-		{ID: "AU-06", Symptom: "the autoscaler needs to read every Secret, and scales nothing without", Holds: "a trigger without Secrets works without rights to them; a Secret is read by name, where it is bound", Alone: true, Run: leastSecrets},
+		{ID: "AU-06", Symptom: "the autoscaler needs to read every Secret, and scales nothing without", Holds: "a trigger without Secrets works without rights to them; a Secret is read by name, where it is bound", Alone: true, Refused: true, Run: leastSecrets},
 		{ID: "AU-09", Symptom: "a Secret is read from another namespace", Holds: "the own namespace is the only one that is read, whatever the name", Run: foreignSecrets},
 		{ID: "AU-10", Symptom: "workloads of one host share a connection, and one reads with the other's login", Holds: "each reads with its own user, password and database", Run: sharedHost},
 	}

@@ -2,8 +2,10 @@ package cases
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 
 	"autoscale.io/e2e/cluster"
 	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/rights"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -45,7 +48,13 @@ func runWorld(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	c, err := cluster.Start(ctx, cluster.Options{Binaries: binaries, MetricsServer: true, MetricResolution: 10 * time.Second})
+	requests, audit, err := rights.NewLog(dir, account)
+	if err != nil {
+		return 1, err
+	}
+	c, err := cluster.Start(ctx, cluster.Options{
+		Binaries: binaries, MetricsServer: true, MetricResolution: 10 * time.Second, Args: map[string][]string{cluster.APIServer: audit},
+	})
 	if err != nil {
 		return 1, err
 	}
@@ -65,7 +74,23 @@ func runWorld(m *testing.M) (code int, err error) {
 	if code != 0 {
 		fmt.Fprintln(os.Stderr, "the end of the autoscaler's log:\n"+shared.scaler.LogTail())
 	}
-	return code, cleanLog(shared.scaler.Log())
+	return code, errors.Join(cleanLog(shared.scaler.Log()), nothingRefused(requests))
+}
+
+// nothingRefused looks for requests of the autoscaler that its rights did not allow, in cases that leave them as they are.
+func nothingRefused(log *rights.Log) error {
+	requests, err := log.Read()
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, r := range requests {
+		wanted := slices.ContainsFunc(All(), func(c Case) bool { return c.Refused && strings.HasPrefix(r.Namespace, strings.ToLower(c.ID)+"-") })
+		if r.Denied && !r.Asked && !wanted {
+			faults = append(faults, fmt.Errorf("the autoscaler was refused: %s in namespace %q", r.Grant, r.Namespace))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // cleanLog looks for what no case may cause: a panic, or with GOFLAGS=-race a data race.
