@@ -48,6 +48,7 @@ func All() []Case {
 		haCases(),
 		fenceCases(),
 		releaseCases(),
+		secretCases(),
 	} {
 		all = append(all, list...)
 	}
