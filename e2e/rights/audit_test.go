@@ -60,6 +60,15 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+func TestServing(t *testing.T) {
+	every, mine, list := Grant{"", "secrets", "get", ""}, Grant{"", "secrets", "get", "mine"}, Grant{"", "secrets", "list", ""}
+	for _, c := range []struct{ request, want Grant }{{mine, mine}, {Grant{"", "secrets", "get", "other"}, every}} {
+		if got := Serving([]Grant{every, mine, list}, c.request); !slices.Equal(got, []Grant{c.want}) {
+			t.Errorf("%s is served by %v, want %s", c.request, got, c.want)
+		}
+	}
+}
+
 func TestCovers(t *testing.T) {
 	request := Grant{"", "secrets", "get", "mine"}
 	for g, want := range map[Grant]bool{

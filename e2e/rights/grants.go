@@ -35,6 +35,24 @@ func (g Grant) Covers(request Grant) bool {
 	return g.Group == request.Group && g.Resource == request.Resource && g.Verb == request.Verb && (g.Name == "" || g.Name == request.Name)
 }
 
+// Serving returns those of some grants that cover a request: the ones for its name alone where there are any, since they would be enough.
+func Serving(grants []Grant, request Grant) []Grant {
+	var named, all []Grant
+	for _, g := range grants {
+		switch {
+		case !g.Covers(request):
+		case g.Name != "":
+			named = append(named, g)
+		default:
+			all = append(all, g)
+		}
+	}
+	if len(named) > 0 {
+		return named
+	}
+	return all
+}
+
 // Role is a ClusterRole, or with a Namespace a Role, and what it grants.
 type Role struct {
 	Namespace, Name string
