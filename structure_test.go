@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"scalers/sqlquery"},
 	{"scalers/*", "scalers/scalertest"},
 	{"scalers/builtin", "scaling/board", "scaling/shards"},
-	{"scaling/jobs", "scaling/poll", "scaling/target", "scaling/report"},
+	{"scaling/jobs", "scaling/poll", "scaling/target", "scaling/report", "scaling/rivals"},
 	{"scaling/controller", "webhook"},
 	{"cmd/*"},
 	{"e2e"},

@@ -6,5 +6,6 @@
 // again changes nothing.
 //
 // It knows no poller and no loop, and not what the right count would be. It never stands in the way: whatever it cannot read, and whatever goes wrong
-// inside of it, is admitted with a warning. Only faults in annotations that the request itself brings are denied.
+// inside of it, is admitted with a warning. Only faults in annotations that the request itself brings are denied, and annotations on an object that another
+// controller is known to scale already.
 package webhook

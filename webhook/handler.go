@@ -14,8 +14,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-
-	"autoscale.io/annotations"
 )
 
 // Path is where the webhook is served.
@@ -80,8 +78,8 @@ func (h *Handler) answer(req admission.Request) (response admission.Response, re
 		return admitted("autoscale.io cannot read this object, so it is admitted as it is: " + err.Error()), outcomeFailed
 	}
 	v := h.reviewer.review(q)
-	if len(v.denied) > 0 {
-		return denied(q, v.denied), v.outcome
+	if v.outcome == outcomeDenied {
+		return denied(v.denial(q)), v.outcome
 	}
 	response = admitted(v.warnings...)
 	response.Patches = v.patch(q.new)
@@ -95,6 +93,9 @@ func (h *Handler) logOf(req admission.Request) logr.Logger {
 func (h *Handler) read(req admission.Request) (request, error) {
 	q := request{group: req.Kind.Group, kind: req.Kind.Kind, namespace: req.Namespace, user: req.UserInfo.Username, now: h.reviewer.Now()}
 	var err error
+	if h.reviewer.Rival != nil {
+		q.rival = h.reviewer.Rival(q.group, q.kind, q.namespace, req.Name)
+	}
 	field := countField(q.group, q.kind)
 	if q.new, err = parse(req.Object.Raw, field); err != nil {
 		return q, err
@@ -120,17 +121,29 @@ func admitted(warnings ...string) admission.Response {
 	return response
 }
 
-func denied(q request, faults annotations.Faults) admission.Response {
-	heading := "1 fault"
-	if len(faults) > 1 {
-		heading = fmt.Sprintf("%d faults", len(faults))
-	}
+func denied(message string) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Result: &metav1.Status{
-			Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid,
-			Message: fmt.Sprintf("%s in the annotations of %s %s/%s:\n%s", heading, q.kind, q.namespace, q.new.displayName(), faults.Error()),
+			Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: message,
 		},
 	}}
+}
+
+// denial says what a request is denied for: all faults at once.
+func (v verdict) denial(q request) string {
+	name := fmt.Sprintf("%s %s/%s", q.kind, q.namespace, q.new.displayName())
+	if len(v.denied) == 0 {
+		return v.rivalText(name)
+	}
+	heading := "1 fault"
+	if len(v.denied) > 1 {
+		heading = fmt.Sprintf("%d faults", len(v.denied))
+	}
+	text := fmt.Sprintf("%s in the annotations of %s:\n%s", heading, name, v.denied.Error())
+	if v.rival != "" {
+		text += "\n" + v.rivalText(name)
+	}
+	return text
 }
 
 // oneLine makes a text fit for a warning, which travels in an HTTP header: the API server drops one with control characters.

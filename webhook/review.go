@@ -21,6 +21,9 @@ type Reviewer struct {
 	Scalable func(group, kind string) bool
 	// Unmanaged says why this install does not manage a kind, so that annotations have no effect there; empty when it does. Defaults to managing every kind.
 	Unmanaged func(group, kind string) string
+	// Rival names another controller that sets the count of an object, such as "HorizontalPodAutoscaler web"; it is empty for none, and whenever that cannot be
+	// told. It answers from memory. Defaults to nobody.
+	Rival func(group, kind, namespace, name string) string
 	// Now is the clock, for the time of an adoption and the end of a pause.
 	Now func() time.Time
 }
@@ -30,7 +33,9 @@ type request struct {
 	group, kind, namespace string
 	user                   string
 	old, new               *object
-	now                    time.Time
+	// rival names another controller that sets the count of the object; empty for none.
+	rival string
+	now   time.Time
 }
 
 // outcome is what became of a request, for the metrics.
@@ -50,8 +55,9 @@ const (
 // verdict is the answer to a request.
 type verdict struct {
 	outcome outcome
-	// denied are the faults that the request is denied for; nothing below counts then.
+	// denied are the faults that the request is denied for, and rival the controller; nothing below counts then.
 	denied   annotations.Faults
+	rival    string
 	warnings []string
 	// own is what the autoscaler keeps on the object after the request; nil leaves it as the request has it.
 	own *ownMetadata
@@ -113,8 +119,14 @@ func (r Reviewer) manage(q request) verdict {
 	}
 	decoded := r.decode(q, q.new)
 	// Faults that were there before are admitted, so that an old typo never blocks a hotfix.
-	if len(decoded.Faults) > 0 && len(decoded.Faults.Except(r.faultsBefore(q))) > 0 {
-		return verdict{outcome: outcomeDenied, denied: decoded.Faults}
+	if len(decoded.Faults.Except(r.faultsBefore(q))) > 0 {
+		return verdict{outcome: outcomeDenied, denied: decoded.Faults, rival: r.newRival(q, decoded.Workload.Settings)}
+	}
+	if rival := r.newRival(q, decoded.Workload.Settings); rival != "" {
+		return verdict{outcome: outcomeDenied, rival: rival}
+	}
+	if q.rival != "" && !decoded.Workload.DryRun {
+		v.warn("%s scales this %s too, so autoscale.io holds the count until one of the two is gone", q.rival, q.kind)
 	}
 	for _, fault := range decoded.Faults {
 		v.warn("replicas are held until this is mended: %s", fault.Error())

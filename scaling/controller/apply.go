@@ -100,6 +100,7 @@ func (c *Controller) written(ctx context.Context, key board.Key, w *workload, ob
 		return done.err
 	}
 	c.Metrics.Scales.WithLabelValues(direction, "ok").Inc()
+	w.duel.write(from, done.live.Replicas, c.Now())
 	c.take(w, done.live)
 	c.inform(key, w, object)
 	w.say()
@@ -118,6 +119,9 @@ func (c *Controller) scaleFailed(ctx context.Context, object *metav1.PartialObje
 func (c *Controller) take(w *workload, live target.Scale) {
 	if live.UID != w.live.UID || live.Replicas > w.live.Replicas {
 		w.rose = c.Now()
+	}
+	if live.UID != w.live.UID {
+		w.duel = duel{}
 	}
 	w.live = live
 }

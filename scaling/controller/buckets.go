@@ -35,10 +35,7 @@ func (c *Controller) runBucket(ctx context.Context, bucket string) {
 	c.mu.Lock()
 	c.owned[label] = ctx
 	c.mu.Unlock()
-	select {
-	case c.sweepSoon <- struct{}{}:
-	default:
-	}
+	c.askForSweep()
 	c.watchBucket(ctx, label)
 	c.mu.Lock()
 	delete(c.owned, label)

@@ -19,20 +19,23 @@ import (
 	"autoscale.io/scaling/jobs"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
+	"autoscale.io/scaling/rivals"
 	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
 
 // Options are what a Controller works with. Fields without a default must be set.
 type Options struct {
-	Log       logr.Logger
-	Kube      kubernetes.Interface
-	Target    *target.Client
-	Types     annotations.Types
-	Poller    *poll.Poller
-	Board     *board.Board
-	Events    report.Events
-	Metrics   *report.Metrics
+	Log     logr.Logger
+	Kube    kubernetes.Interface
+	Target  *target.Client
+	Types   annotations.Types
+	Poller  *poll.Poller
+	Board   *board.Board
+	Events  report.Events
+	Metrics *report.Metrics
+	Rivals  *rivals.Rivals
+	// Kinds are managed from the start; AddKind adds to them.
 	Kinds     []Kind
 	Namespace string // of the leases
 	// Identity is this process among those that share the leases; unique.
@@ -74,7 +77,6 @@ type Controller struct {
 	// sweepSoon asks for a sweep soon.
 	sweepSoon chan struct{}
 
-	rivals rivals
 	// podWatches are the watches of pods under way; each ends with its lease.
 	podWatches sync.WaitGroup
 
@@ -84,6 +86,9 @@ type Controller struct {
 	owned map[string]context.Context
 	// children are the Jobs of the templates of each bucket that has any.
 	children map[string]*jobs.Children
+	// kinds is replaced when one is added, and more is closed then.
+	kinds []Kind
+	more  chan struct{}
 }
 
 // New returns a Controller. It does nothing before Run.
@@ -93,6 +98,7 @@ func New(o Options) *Controller {
 		Options: o, ready: make(chan struct{}), sweepSoon: make(chan struct{}, 1),
 		tracked: map[board.Key]*workload{}, owned: map[string]context.Context{},
 		children: map[string]*jobs.Children{},
+		kinds:    o.Kinds, more: make(chan struct{}),
 	}
 }
 
@@ -142,18 +148,12 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := loop.Watch(started); err != nil {
 		return fmt.Errorf("set up the loop: %w", err)
 	}
-	if c.rivals, err = c.newRivals(); err != nil {
-		return err
-	}
 	var (
 		work   sync.WaitGroup
 		shared error
 	)
-	work.Go(func() { c.rivals.watch(ctx) })
 	work.Go(func() {
-		if !c.rivals.sync(ctx) && ctx.Err() == nil {
-			c.Log.Info("cannot list HorizontalPodAutoscalers, so one that scales the same workload is not seen; is the ClusterRole up to date?")
-		}
+		c.Rivals.Sync(ctx)
 		shared = c.shareBuckets(ctx)
 	})
 	work.Go(func() { c.sweep(ctx) })

@@ -38,13 +38,14 @@ func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Resu
 	var changed *target.ChangedError
 	switch {
 	case err == nil:
+		result.RequeueAfter = sooner(result.RequeueAfter, w.duel.next(c.Now()))
 		return result, nil
 	case target.IsGone(err):
 		c.Poller.Remove(key)
 		return reconcile.Result{}, nil
 	case errors.As(err, &changed):
 		c.learn(ctx, key, w, changed.Live)
-		return reconcile.Result{}, nil
+		return reconcile.Result{RequeueAfter: w.duel.next(c.Now())}, nil
 	case !shards.Held(lease):
 		return reconcile.Result{}, nil
 	}
@@ -116,7 +117,7 @@ func (c *Controller) foreign(object *metav1.PartialObjectMetadata) bool {
 }
 
 func (c *Controller) scalable(owner *metav1.OwnerReference) bool {
-	for _, kind := range c.Kinds {
+	for _, kind := range c.managed() {
 		if owner.Kind == kind.Kind && annotations.GroupOf(owner.APIVersion) == kind.Group {
 			return true
 		}
@@ -151,7 +152,7 @@ func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, ob
 // inform tells the poller what the cluster says.
 func (c *Controller) inform(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
 	c.Poller.Observe(key, poll.Observation{
-		Replicas: w.count(), ZeroIsOurs: zeroIsOurs(object), RollingOut: w.rollingOut, Rival: c.rivals.of(w.kind, key), LeftAlone: w.live.LeftAlone,
+		Replicas: w.count(), ZeroIsOurs: zeroIsOurs(object), RollingOut: w.rollingOut, Rival: c.rivalOf(key, w), LeftAlone: w.live.LeftAlone,
 	})
 }
 

@@ -136,7 +136,7 @@ func (c *Controller) countJobs(key board.Key, w *workload, object *metav1.Partia
 	}
 	c.Poller.Observe(key, poll.Observation{
 		Replicas: count.Unfinished, Pending: count.Pending, Batch: w.spawning.batch, Unknown: w.spawning.unknown, LeftAlone: w.spawning.template.Refusal,
-		Rival: c.rivals.of(w.kind, key),
+		Rival: c.rivalOf(key, w),
 	})
 	return count, err
 }
@@ -250,7 +250,7 @@ func (c *Controller) childrenOf(w *workload) (*jobs.Children, error) {
 
 // jobChanged queues the template of a Job.
 func (c *Controller) jobChanged(owner jobs.Owner) {
-	for _, kind := range c.Kinds {
+	for _, kind := range c.managed() {
 		if kind.Group == batchv1.GroupName && kind.Kind == owner.Kind {
 			key := board.Key{Resource: kind.Resource, Namespace: owner.Namespace, Name: owner.Name}
 			c.mu.Lock()

@@ -18,6 +18,13 @@ import (
 // sweepSettle lets the buckets that are won one after the other at start-up share one sweep.
 const sweepSettle = 300 * time.Millisecond
 
+func (c *Controller) askForSweep() {
+	select {
+	case c.sweepSoon <- struct{}{}:
+	default:
+	}
+}
+
 // sweep looks for what the webhook has missed, soon after buckets were won and every SweepInterval.
 func (c *Controller) sweep(ctx context.Context) {
 	ticker := time.NewTicker(c.SweepInterval)
@@ -34,7 +41,7 @@ func (c *Controller) sweep(ctx context.Context) {
 			case <-time.After(sweepSettle):
 			}
 		}
-		for _, kind := range c.Kinds {
+		for _, kind := range c.managed() {
 			if err := c.sweepKind(ctx, kind); err != nil && ctx.Err() == nil {
 				c.Log.Info("a sweep failed and is tried again later", "kind", kind.String(), "error", err.Error())
 			}

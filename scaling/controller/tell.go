@@ -61,6 +61,8 @@ func (c *Controller) tellConflict(w *workload, object *metav1.PartialObjectMetad
 	switch {
 	case now && !w.reported.conflict:
 		c.Events.Conflict(object, entry)
+	case !now && w.duel.trying(c.Now()): // only a try
+		return
 	case !now && w.reported.conflict:
 		c.Events.ConflictEnded(object, entry)
 	}
@@ -87,6 +89,7 @@ func (c *Controller) tellOther(ctx context.Context, key board.Key, w *workload, 
 	if err != nil {
 		c.Log.V(1).Info("cannot tell who scaled", "workload", key.String(), "error", err.Error())
 	}
+	w.duel.other(before.Replicas, live.Replicas, who, c.Now())
 	c.Events.ScaledByOther(object, before.Replicas, live.Replicas, who)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -44,6 +45,34 @@ func ParseKind(text string, mapper meta.RESTMapper) (Kind, error) {
 	return Kind{kind, resource}, nil
 }
 
+// AddKind begins to manage a kind that the API server has come to serve only now.
+func (c *Controller) AddKind(kind Kind) {
+	c.mu.Lock()
+	c.kinds = append(slices.Clip(c.kinds), kind)
+	close(c.more)
+	c.more = make(chan struct{})
+	c.mu.Unlock()
+	c.askForSweep()
+}
+
+// Manages says whether a kind is managed by now.
+func (c *Controller) Manages(group, kind string) bool {
+	return slices.ContainsFunc(c.managed(), func(k Kind) bool { return k.Group == group && k.Kind == kind })
+}
+
+// managed are the kinds that are managed by now. Nobody changes the slice.
+func (c *Controller) managed() []Kind {
+	kinds, _ := c.managedSoFar()
+	return kinds
+}
+
+// managedSoFar also returns a channel that is closed when there are more.
+func (c *Controller) managedSoFar() ([]Kind, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kinds, c.more
+}
+
 func (k Kind) key(object metav1.Object) board.Key {
 	return board.Key{Resource: k.Resource, Namespace: object.GetNamespace(), Name: object.GetName()}
 }
@@ -51,16 +80,25 @@ func (k Kind) key(object metav1.Object) board.Key {
 // watchBucket runs the bucket's informers until ctx ends.
 func (c *Controller) watchBucket(ctx context.Context, label string) {
 	var informers sync.WaitGroup
-	for _, kind := range c.Kinds {
-		informer := metadatainformer.NewFilteredMetadataInformer(c.Target.Metadata, kind.Resource, metav1.NamespaceAll, 0, cache.Indexers{},
-			func(o *metav1.ListOptions) { o.LabelSelector = annotations.Bucket + "=" + label }).Informer()
-		if err := c.wire(ctx, informer, kind, label); err != nil {
-			c.Log.Error(err, "cannot watch", "kind", kind.String())
-			continue
+	defer informers.Wait()
+	for watched := 0; ; {
+		kinds, more := c.managedSoFar()
+		for _, kind := range kinds[watched:] {
+			informer := metadatainformer.NewFilteredMetadataInformer(c.Target.Metadata, kind.Resource, metav1.NamespaceAll, 0, cache.Indexers{},
+				func(o *metav1.ListOptions) { o.LabelSelector = annotations.Bucket + "=" + label }).Informer()
+			if err := c.wire(ctx, informer, kind, label); err != nil {
+				c.Log.Error(err, "cannot watch", "kind", kind.String())
+				continue
+			}
+			informers.Go(func() { informer.RunWithContext(ctx) })
 		}
-		informers.Go(func() { informer.RunWithContext(ctx) })
+		watched = len(kinds)
+		select {
+		case <-ctx.Done():
+			return
+		case <-more:
+		}
 	}
-	informers.Wait()
 }
 
 func (c *Controller) wire(ctx context.Context, informer cache.SharedIndexInformer, kind Kind, label string) error {

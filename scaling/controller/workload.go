@@ -41,6 +41,7 @@ type workload struct {
 	waits    bool
 	rose     time.Time
 
+	duel     duel
 	spawning spawning
 	reported reported
 	// unsaid tells of the latest write of a count; nil when that was told.

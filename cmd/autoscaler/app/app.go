@@ -14,7 +14,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/redis/go-redis/v9"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -35,6 +34,7 @@ import (
 	"autoscale.io/scaling/controller"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
+	"autoscale.io/scaling/rivals"
 	"autoscale.io/scaling/target"
 )
 
@@ -79,16 +79,16 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("set up the scalers: %w", err)
 	}
-	kinds, err := parseKinds(o.Kinds, mgr.GetRESTMapper())
+	kinds, absent, err := parseKinds(o.Kinds, mgr.GetRESTMapper())
 	if err != nil {
 		return err
 	}
-	kinds, refused, err := leaveJobs(ctx, access.kube, kinds, log)
+	kinds, refused, err := leaveJobs(ctx, access.Kube, kinds, log)
 	if err != nil {
 		return err
 	}
-	w := wiring{access, registry, kinds, refused, o}
-	if err := addLoop(ctx, mgr, w); err != nil {
+	w := wiring{ways: access, registry: registry, kinds: kinds, absent: absent, refused: refused, options: o}
+	if err := addLoop(ctx, mgr, &w); err != nil {
 		return err
 	}
 	if o.Webhook {
@@ -123,14 +123,13 @@ func (o *Options) managerOptions(log logr.Logger) manager.Options {
 
 // ways are the ways to the API server.
 type ways struct {
-	kube    kubernetes.Interface
+	clients.Access
 	dynamic dynamic.Interface
 	metrics metricsclient.PodMetricsesGetter
-	target  *target.Client
 }
 
 func newWays(config *rest.Config, mgr manager.Manager) (ways, error) {
-	kube, workloads, err := clients.Workloads(config, mgr.GetHTTPClient(), mgr.GetRESTMapper())
+	access, err := clients.Workloads(config, mgr.GetHTTPClient(), mgr.GetRESTMapper())
 	if err != nil {
 		return ways{}, err
 	}
@@ -142,13 +141,13 @@ func newWays(config *rest.Config, mgr manager.Manager) (ways, error) {
 	if err != nil {
 		return ways{}, fmt.Errorf("set up the clients: %w", err)
 	}
-	return ways{kube: kube, dynamic: dynamicClient, metrics: metricsClient, target: workloads}, nil
+	return ways{Access: access, dynamic: dynamicClient, metrics: metricsClient}, nil
 }
 
 // addUsage prepares the watch of pods that cpu and memory need; it begins when the first workload asks.
 func addUsage(mgr manager.Manager, c ways, resolution time.Duration) (*target.Usage, error) {
 	usage, err := target.NewUsage(target.UsageOptions{
-		Kube: c.kube, Metadata: c.target.Metadata, Metrics: c.metrics, Log: mgr.GetLogger().WithName("usage"), Resolution: resolution,
+		Kube: c.Kube, Metadata: c.Target.Metadata, Metrics: c.metrics, Log: mgr.GetLogger().WithName("usage"), Resolution: resolution,
 	})
 	if err != nil {
 		return nil, err
@@ -172,32 +171,23 @@ func whoAmI(ctx context.Context, kube kubernetes.Interface) (string, error) {
 type wiring struct {
 	ways
 	registry *scalers.Registry
-	kinds    []controller.Kind
+	// kinds are served from the start, absent are those that are not, as --kinds names them.
+	kinds  []controller.Kind
+	absent []string
 	// refused are kinds that were asked for and that this process has no rights to.
 	refused []controller.Kind
+	loop    *controller.Controller
+	rivals  *rivals.Rivals
 	options Options
 }
 
-func parseKinds(texts []string, mapper meta.RESTMapper) ([]controller.Kind, error) {
-	kinds := make([]controller.Kind, 0, len(texts))
-	for _, text := range texts {
-		kind, err := controller.ParseKind(text, mapper)
-		if err != nil {
-			return nil, fmt.Errorf("--kinds: %w", err)
-		}
-		kinds = append(kinds, kind)
-	}
-	return kinds, nil
-}
-
-// addLoop wires poller, board and controller.
-func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
+// addLoop wires poller, board, rivals and controller.
+func addLoop(ctx context.Context, mgr manager.Manager, w *wiring) error {
 	identity, err := w.options.identity()
 	if err != nil {
 		return err
 	}
-	var loop *controller.Controller
-	theBoard := board.New(func(key board.Key) { loop.Changed(key) })
+	theBoard := board.New(func(key board.Key) { w.loop.Changed(key) })
 	reports := report.NewMetrics(theBoard)
 	if err := metrics.Registry.Register(reports); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -207,19 +197,31 @@ func addLoop(ctx context.Context, mgr manager.Manager, w wiring) error {
 	poller := poll.New(reading, poll.Deps{
 		Registry: w.registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
 		References: func(key board.Key, container string) scalers.References {
-			return target.References{Core: w.kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
+			return target.References{Core: w.Kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
 		},
 	})
-	loop = controller.New(controller.Options{
-		Log: mgr.GetLogger().WithName("loop"), Kube: w.kube, Target: w.target, Types: w.registry,
-		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports,
+	w.rivals, err = rivals.New(rivals.Options{
+		Kube: w.Kube, Dynamic: w.dynamic, Log: mgr.GetLogger().WithName("rivals"), Changed: func(t rivals.Target) { w.loop.RivalChanged(t) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(everyReplica(w.rivals.Run)); err != nil {
+		return fmt.Errorf("set up the watch of other autoscalers: %w", err)
+	}
+	w.loop = controller.New(controller.Options{
+		Log: mgr.GetLogger().WithName("loop"), Kube: w.Kube, Target: w.Target, Types: w.registry,
+		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports, Rivals: w.rivals,
 		Kinds: w.kinds, Namespace: w.options.Namespace, Identity: identity, Class: w.options.Class,
 		SweepInterval: w.options.SweepInterval, Lease: w.options.Lease,
 	})
+	if err := mgr.Add(everyReplica(w.awaitKinds(mgr.GetRESTMapper(), mgr.GetLogger()))); err != nil {
+		return fmt.Errorf("set up the kinds: %w", err)
+	}
 	return mgr.Add(everyReplica(func(ctx context.Context) error {
 		defer poller.Close()
 		defer stop()
-		return loop.Run(ctx)
+		return w.loop.Run(ctx)
 	}))
 }
 

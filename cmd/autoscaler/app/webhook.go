@@ -12,6 +12,7 @@ import (
 	crwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"autoscale.io/scaling/controller"
+	"autoscale.io/scaling/rivals"
 	"autoscale.io/webhook"
 )
 
@@ -24,7 +25,7 @@ const (
 // addWebhook serves the admission webhook with the rest of the process.
 func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	o := w.options
-	identity, err := whoAmI(ctx, w.kube)
+	identity, err := whoAmI(ctx, w.Kube)
 	if err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	switch o.Certs {
 	case certsFiles:
 	case certsSelfSigned:
-		certificates := &webhook.SelfSigned{Kube: w.kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
+		certificates := &webhook.SelfSigned{Kube: w.Kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
 		options.TLSOpts = []func(*tls.Config){func(config *tls.Config) { config.GetCertificate = certificates.GetCertificate }}
 		if err := mgr.Add(everyReplica(certificates.Run)); err != nil {
 			return fmt.Errorf("set up the webhook's certificate: %w", err)
@@ -43,7 +44,7 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	default:
 		return fmt.Errorf("--certs: got %q, want %s or %s", o.Certs, certsSelfSigned, certsFiles)
 	}
-	reviewer := webhook.Reviewer{Types: w.registry, Identity: identity, Class: o.Class, Scalable: w.manages, Unmanaged: w.unmanaged, Now: time.Now}
+	reviewer := webhook.Reviewer{Types: w.registry, Identity: identity, Class: o.Class, Scalable: w.manages, Unmanaged: w.unmanaged, Rival: w.rival, Now: time.Now}
 	handler, err := webhook.NewHandler(reviewer, mgr.GetLogger().WithName("webhook"), metrics.Registry)
 	if err != nil {
 		return err
@@ -59,9 +60,14 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	return nil
 }
 
+// rival names another controller that scales an object.
+func (w wiring) rival(group, kind, namespace, name string) string {
+	return w.rivals.Of(rivals.Target{Group: group, Kind: kind, Namespace: namespace, Name: name})
+}
+
 // manages says whether this install manages a kind.
 func (w wiring) manages(group, kind string) bool {
-	return slices.ContainsFunc(w.kinds, func(k controller.Kind) bool { return k.Group == group && k.Kind == kind })
+	return w.loop.Manages(group, kind)
 }
 
 // unmanaged says why this install does not manage a kind; it is empty when it does.

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -35,24 +36,33 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	return config, nil
 }
 
-// Workloads returns what reads and writes workloads, and the client that it is made of. mapper knows the kinds of the cluster.
-func Workloads(config *rest.Config, client *http.Client, mapper meta.RESTMapper) (kubernetes.Interface, *target.Client, error) {
+// Access is what reads and writes workloads, and what it is made of.
+type Access struct {
+	Kube   kubernetes.Interface
+	Target *target.Client
+	// Served is what Target knows of the API. It is to be invalidated when a kind has come.
+	Served discovery.CachedDiscoveryInterface
+}
+
+// Workloads returns the way to workloads. mapper knows the kinds of the cluster.
+func Workloads(config *rest.Config, client *http.Client, mapper meta.RESTMapper) (Access, error) {
 	kube, err := kubernetes.NewForConfigAndClient(config, client)
 	if err != nil {
-		return nil, nil, fmt.Errorf("set up the clients: %w", err)
+		return Access{}, fmt.Errorf("set up the clients: %w", err)
 	}
 	objects, err := metadata.NewForConfigAndClient(config, client)
 	if err != nil {
-		return nil, nil, fmt.Errorf("set up the clients: %w", err)
+		return Access{}, fmt.Errorf("set up the clients: %w", err)
 	}
 	scaleConfig := rest.CopyConfig(config)
 	scaleConfig.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
 	scaleConfig.GroupVersion = &schema.GroupVersion{}
 	scaleClient, err := rest.RESTClientForConfigAndClient(scaleConfig, client)
 	if err != nil {
-		return nil, nil, fmt.Errorf("set up the clients: %w", err)
+		return Access{}, fmt.Errorf("set up the clients: %w", err)
 	}
-	kinds := scale.NewDiscoveryScaleKindResolver(memory.NewMemCacheClient(kube.Discovery()))
-	scales := scale.New(scaleClient, mapper, dynamic.LegacyAPIPathResolverFunc, kinds)
-	return kube, &target.Client{Scales: scales, Metadata: objects, Deployments: kube.AppsV1(), Jobs: kube.BatchV1()}, nil
+	served := memory.NewMemCacheClient(kube.Discovery())
+	scales := scale.New(scaleClient, mapper, dynamic.LegacyAPIPathResolverFunc, scale.NewDiscoveryScaleKindResolver(served))
+	workloads := &target.Client{Scales: scales, Metadata: objects, Deployments: kube.AppsV1(), Jobs: kube.BatchV1()}
+	return Access{Kube: kube, Target: workloads, Served: served}, nil
 }

@@ -73,7 +73,7 @@ func newReleaser(out io.Writer, o Options) (*releaser, error) {
 	}
 	discovery := memory.NewMemCacheClient(known.Discovery())
 	mapper := restmapper.NewShortcutExpander(restmapper.NewDeferredDiscoveryRESTMapper(discovery), discovery, func(string) {})
-	kube, workloads, err := clients.Workloads(config, client, mapper)
+	access, err := clients.Workloads(config, client, mapper)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func newReleaser(out io.Writer, o Options) (*releaser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the scalers: %w", err)
 	}
-	return &releaser{options: o, out: out, kube: kube, mapper: mapper, target: workloads, types: types}, nil
+	return &releaser{options: o, out: out, kube: access.Kube, mapper: mapper, target: access.Target, types: types}, nil
 }
 
 // refuseWhileRunning looks for an autoscaler that holds a lease: it would take a workload back at once whose annotations stay.
