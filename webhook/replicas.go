@@ -32,6 +32,10 @@ func (r Reviewer) keepReplicas(q request, workload annotations.Workload, v *verd
 		kept = max(kept, live) // lower is for the loop, which ends no pod
 	}
 	if asked == kept {
+		// A custom kind has no default in its place, and its scale would read as zero.
+		if q.new.writtenReplicas() == nil && q.old.writtenReplicas() != nil {
+			v.replicas = &kept
+		}
 		return
 	}
 	v.replicas = &kept

@@ -27,6 +27,7 @@ func TestAReappliedManifestKeepsTheLiveCount(t *testing.T) {
 		{name: "zero", old: &six, new: live(0), want: six, warnings: []string{stays(6, 0)}},
 		{name: "the default after replicas were dropped", old: &six, new: live(1), want: six, warnings: []string{stays(6, 1)}},
 		{name: "no default is filled in", old: &six, new: live(nil), want: six, warnings: []string{stays(6, 1)}},
+		{name: "no default is filled in for a count that is the default", old: ref(live(1)), new: live(nil), want: live(1)},
 		{name: "no spec", old: &six, new: object{uid: uid, labels: stamped(), annotations: six.annotations, noSpec: true}, warnings: []string{stays(6, 1)},
 			want: object{uid: uid, labels: stamped(), annotations: six.annotations, replicas: 6, onlyReplicas: true}},
 		{name: "a zero of a person", old: &zero, new: live(3), want: zero, warnings: []string{stays(0, 3)}},
