@@ -19,7 +19,7 @@
 //     lists them, one line each.
 //   - scaling/decide is one pure function from readings to a count and a sentence that explains it.
 //   - scaling/poll decides when to read, scaling/board carries decisions, scaling/controller writes them through scaling/target, and scaling/report
-//     tells people.
+//     tells people. scaling/rivals knows who else scales a workload.
 //   - webhook validates annotations when they are applied and keeps a re-applied manifest from undoing a count. The rest works without it.
 //   - cmd/autoscaler wires the parts; cmd/docs renders the reference under docs from the struct tags that the decoder reads.
 //   - manifests installs it. e2e, a module of its own, has a real control plane without containers, and the field cases that run on it.

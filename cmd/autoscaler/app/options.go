@@ -60,7 +60,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "the autoscaler's own namespace, for leases and certificates; $POD_NAMESPACE when empty")
 	flags.StringVar(&o.Identity, "identity", o.Identity, "name of this process among those that share the leases; it must be unique, and the same after a crash, so that the process need not wait for its own leases. The pod's name in a cluster; made up when empty")
 	flags.StringVar(&o.Class, "class", o.Class, "manage only workloads whose autoscale.io/class annotation is this, so that several installs can share a cluster")
-	flags.StringSliceVar(&o.Kinds, "kinds", o.Kinds, "kinds to manage, as RESOURCE.GROUP; each but jobs.batch and cronjobs.batch needs a scale subresource. Those two are left out where the account may not list and patch Jobs")
+	flags.StringSliceVar(&o.Kinds, "kinds", o.Kinds, "kinds to manage, as RESOURCE.GROUP; each but jobs.batch and cronjobs.batch needs a scale subresource. Those two are left out where the account may not list and patch Jobs. A custom kind whose definition is not installed is managed from when it is")
 	flags.DurationVar(&o.SweepInterval, "sweep-interval", o.SweepInterval, "time between two sweeps for workloads that the webhook missed")
 	flags.DurationVar(&o.Lease.Duration, "lease-duration", o.Lease.Duration, "how long the workloads of a replica that died wait for another")
 	flags.DurationVar(&o.Lease.RenewDeadline, "lease-renew-deadline", o.Lease.RenewDeadline, "when a replica that cannot renew its leases stops writing")
