@@ -49,6 +49,11 @@ func All() []Case {
 		fenceCases(),
 		releaseCases(),
 		secretCases(),
+		gitToolCases(),
+		gitDuelCases(),
+		gitBoundsCases(),
+		customKindCases(),
+		rivalCases(),
 	} {
 		all = append(all, list...)
 	}

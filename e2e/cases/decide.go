@@ -8,8 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"autoscale.io/e2e/product"
@@ -20,7 +18,6 @@ func decideCases() []Case {
 	return []Case{
 		{ID: "HA-01", Symptom: "one trigger says down, the other cannot be read, and the count falls", Holds: "the count holds, and still rises by the one that can be read", Run: oneUnknown},
 		{ID: "HA-02", Symptom: "one broken metric stops all scaling, also up", Holds: "up is allowed while another trigger cannot be read", Run: brokenSideMetric},
-		{ID: "HA-09", Symptom: "an HPA scales the same workload, and pods come and go every few seconds", Holds: "the autoscaler stands back, names the rival, and goes on when it is gone", Alone: true, Run: rival},
 		{ID: "HA-11", Symptom: "after a restart or a change of the leader the first low sample scales down at once", Holds: "the windows begin full", Alone: true, Run: restartKeepsWindows},
 		{ID: "HA-13", Symptom: "a workload whose source or Secret comes later is scaled by a default that nobody chose, for good", Holds: "the count holds until the source is there, then it is right", Run: lateSource},
 		{ID: "HA-14", Symptom: "an edit of the configuration drops a busy workload to its minimum", Holds: "the count moves by the new arithmetic only", Run: edits},
@@ -83,58 +80,6 @@ func brokenSideMetric(t *testing.T, w *World) {
 	for name, from := range map[string]int32{"worker": 1, "asleep": 0} {
 		w.AwaitReplicas(name, 10, soon)
 		w.WantCounts(name, from, 10)
-	}
-}
-
-// hpa creates an HPA from 2 to 3 replicas on a Deployment. Its metric is served by nobody, so it only leads the count into its bounds.
-func (w *World) hpa(target string) {
-	w.t.Helper()
-	least, share := int32(2), int32(50)
-	_, err := w.kube.AutoscalingV2().HorizontalPodAutoscalers(w.Namespace).Create(w.t.Context(), &autoscalingv2.HorizontalPodAutoscaler{
-		ObjectMeta: metav1.ObjectMeta{Name: "rival-of-" + target},
-		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
-			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: target},
-			MinReplicas:    &least, MaxReplicas: 3,
-			Metrics: []autoscalingv2.MetricSpec{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{
-				Name: "cpu", Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &share},
-			}}},
-		},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// rival brings an HPA before the workload is managed, after that, and while the autoscaler is away.
-func rival(t *testing.T, w *World) {
-	stream := w.Stream("s")
-	w.group(w.redis.Client(), stream, "0")
-	w.add(w.redis.Client(), stream, 28)
-	settings := quick(Settings{"min-replicas": "1", "trigger.orders": w.trigger(stream, group)})
-	w.hpa("before")
-	w.Create("before", 3, settings)
-	w.Create("after", 1, settings)
-	w.Create("away", 1, settings)
-	w.AwaitReplicas("after", 6, soon)
-	w.AwaitReplicas("away", 6, soon)
-	w.hpa("after")
-	if err := w.scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	w.hpa("away")
-	w.AwaitReplicas("after", 3, soon)
-	w.AwaitReplicas("away", 3, soon)
-	w.restart()
-	for name, counts := range map[string][]int32{"before": {3}, "after": {1, 6, 3}, "away": {1, 6, 3}} {
-		w.AwaitEvent(name, "Conflict", "^HorizontalPodAutoscaler rival-of-"+name+" scales this workload too; holding 3 replicas until one of the two is gone; remove the other one, or the annotations$")
-		w.AwaitDecisions(name, 4)
-		w.WantCounts(name, counts...)
-		w.awaitCondition(name, "Conflict", "True", "Conflict")
-		if err := w.kube.AutoscalingV2().HorizontalPodAutoscalers(w.Namespace).Delete(t.Context(), "rival-of-"+name, metav1.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		w.AwaitReplicas(name, 6, soon)
-		w.AwaitEvent(name, "ConflictEnded", "no other controller")
 	}
 }
 

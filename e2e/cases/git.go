@@ -56,8 +56,8 @@ func (w *World) clientSideApply(d *appsv1.Deployment) error {
 }
 
 // kubectl runs the real kubectl on a manifest, which is the last argument.
-func (w *World) kubectl(d *appsv1.Deployment, args ...string) (string, error) {
-	data, err := yaml.Marshal(d)
+func (w *World) kubectl(manifest any, args ...string) (string, error) {
+	data, err := yaml.Marshal(manifest)
 	if err != nil {
 		return "", err
 	}
@@ -89,13 +89,19 @@ func (w *World) atSix(name string) *appsv1.Deployment {
 		w.t.Fatal(err)
 	}
 	w.AwaitReplicas(name, 6, soon)
+	w.awaitStatus(name)
+	return d
+}
+
+// awaitStatus waits until a Deployment has been reported on.
+func (w *World) awaitStatus(name string) {
+	w.t.Helper()
 	w.await("the status of "+name+" is written", soon, func(context.Context) error {
 		if w.Get(name).Annotations[annotations.StatusKey] == "" {
 			return fmt.Errorf("it is not there yet")
 		}
 		return nil
 	})
-	return d
 }
 
 func reapply(t *testing.T, w *World) {

@@ -24,7 +24,7 @@ func kindCases() []Case {
 
 // extraKinds are what the autoscaler manages in these tests beside its defaults, and the rights that this takes: everything that a careless installer might give.
 const (
-	extraKinds = "--kinds=deployments.apps,statefulsets.apps,replicasets.apps,jobs.batch,cronjobs.batch"
+	extraKinds = "--kinds=deployments.apps,statefulsets.apps,replicasets.apps,jobs.batch,cronjobs.batch,rollouts.argoproj.io"
 	extraRole  = `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -12,12 +12,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 )
 
-// recorder keeps every count that the Deployments of a namespace ever had, from a watch.
+// recorder keeps every count that the Deployments and StatefulSets of a namespace ever had, from a watch. Their names differ in a case.
 type recorder struct {
 	mu   sync.Mutex
 	seen map[string][]change
@@ -31,12 +33,10 @@ type change struct {
 func record(t *testing.T, kube kubernetes.Interface, namespace string) *recorder {
 	r := &recorder{seen: map[string][]change{}}
 	factory := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithNamespace(namespace))
-	informer := factory.Apps().V1().Deployments().Informer()
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    r.add,
-		UpdateFunc: func(_, object any) { r.add(object) },
-	}); err != nil {
-		t.Fatal(err)
+	for _, informer := range []cache.SharedIndexInformer{factory.Apps().V1().Deployments().Informer(), factory.Apps().V1().StatefulSets().Informer()} {
+		if err := r.follow(informer); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
@@ -45,16 +45,37 @@ func record(t *testing.T, kube kubernetes.Interface, namespace string) *recorder
 	return r
 }
 
+// follow records what an informer sees.
+func (r *recorder) follow(informer cache.SharedIndexInformer) error {
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    r.add,
+		UpdateFunc: func(_, object any) { r.add(object) },
+	})
+	return err
+}
+
 func (r *recorder) add(object any) {
-	d, ok := object.(*appsv1.Deployment)
-	if !ok || d.Spec.Replicas == nil {
+	switch o := object.(type) {
+	case *appsv1.Deployment:
+		r.count(o.Name, o.Spec.Replicas)
+	case *appsv1.StatefulSet:
+		r.count(o.Name, o.Spec.Replicas)
+	case *unstructured.Unstructured:
+		if n, found, err := unstructured.NestedInt64(o.Object, "spec", "replicas"); found && err == nil {
+			r.count(o.GetName(), ptr.To(int32(n)))
+		}
+	}
+}
+
+func (r *recorder) count(name string, replicas *int32) {
+	if replicas == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := r.seen[d.Name]
-	if n := len(list); n == 0 || list[n-1].replicas != *d.Spec.Replicas {
-		r.seen[d.Name] = append(list, change{*d.Spec.Replicas, time.Now()})
+	list := r.seen[name]
+	if n := len(list); n == 0 || list[n-1].replicas != *replicas {
+		r.seen[name] = append(list, change{*replicas, time.Now()})
 	}
 }
 

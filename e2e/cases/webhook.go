@@ -2,6 +2,7 @@ package cases
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"autoscale.io/e2e/product"
 )
@@ -114,9 +117,23 @@ func sample(text, metric string) float64 {
 func dryRun(t *testing.T, w *World) {
 	d := w.atSix("worker")
 	before := w.Get("worker")
-	for range 20 {
+	for range 5 {
 		if out, err := w.kubectl(d, "apply", "--dry-run=server", "-f"); err != nil {
 			t.Fatal(out, err)
+		}
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // as the diffs of GitOps tools do
+		options := metav1.PatchOptions{FieldManager: "gitops", Force: ptr.To(true), DryRun: []string{metav1.DryRunAll}}
+		answer, err := w.kube.AppsV1().Deployments(w.Namespace).Patch(t.Context(), "worker", types.ApplyPatchType, data, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *answer.Spec.Replicas != 6 {
+			t.Fatalf("a dry run is answered with %d replicas, want the live 6", *answer.Spec.Replicas)
 		}
 	}
 	created := w.deployment("never", 1, quick(Settings{"trigger.orders": w.trigger(w.Stream("s"), "")}))
@@ -138,6 +155,9 @@ func dryRun(t *testing.T, w *World) {
 		if e.Regarding.Name == "never" {
 			t.Errorf("a dry run left the event %s: %s", e.Reason, e.Note)
 		}
+	}
+	if got, err := w.metric(t.Context(), "autoscale_workload_decision_timestamp_seconds", "never"); err == nil {
+		t.Errorf("a dry run left a metric: %s", got)
 	}
 	w.WantCounts("worker", 2, 6)
 }

@@ -1,0 +1,119 @@
+package cases
+
+import (
+	"context"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+
+	"autoscale.io/e2e/product"
+)
+
+func customKindCases() []Case {
+	return []Case{
+		{ID: "KD-rollout", Symptom: "only the kinds of Kubernetes itself are scaled", Holds: "an Argo Rollout goes up and to zero, and a manifest that is applied again does not move it, from when its definition is installed", Run: rollout},
+	}
+}
+
+// What an install needs to manage Rollouts beside the flag --kinds: the definition, which Argo Rollouts brings, and the rights.
+const (
+	rolloutCRD = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: rollouts.argoproj.io}
+spec:
+  group: argoproj.io
+  names: {kind: Rollout, listKind: RolloutList, plural: rollouts, singular: rollout, shortNames: [ro]}
+  scope: Namespaced
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      subresources:
+        status: {}
+        scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.HPAReplicas, labelSelectorPath: .status.selector}
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec:
+              type: object
+              properties:
+                replicas: {type: integer, format: int32, nullable: true}
+                selector: {type: object, x-kubernetes-preserve-unknown-fields: true}
+                template: {type: object, x-kubernetes-preserve-unknown-fields: true}
+                strategy: {type: object, x-kubernetes-preserve-unknown-fields: true}
+            status:
+              type: object
+              properties: {HPAReplicas: {type: integer, format: int32}, selector: {type: string}}
+`
+	rolloutRole = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: autoscaler-rollouts}
+rules:
+  - {apiGroups: [argoproj.io], resources: [rollouts], verbs: [get, list, watch, patch]}
+  - {apiGroups: [argoproj.io], resources: [rollouts/scale], verbs: [get, patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: autoscaler-rollouts}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: autoscaler-rollouts}
+subjects: [{kind: ServiceAccount, name: autoscaler, namespace: autoscale-system}]
+`
+	rolloutRule = `[{"op":"add","path":"/webhooks/0/rules/-","value":
+		{"apiGroups":["argoproj.io"],"apiVersions":["v1alpha1"],"operations":["CREATE","UPDATE"],"resources":["rollouts"],"scope":"Namespaced"}}]`
+)
+
+// installRollouts brings what an install with Argo Rollouts has, and records the counts of those of the case.
+func (w *World) installRollouts() dynamic.ResourceInterface {
+	w.t.Helper()
+	client := w.dynamic()
+	rollouts := schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
+	objects := client.Resource(rollouts).Namespace(w.Namespace)
+	w.define(rolloutCRD, objects)
+	if err := w.cluster.Apply(w.t.Context(), []byte(rolloutRole)); err != nil {
+		w.t.Fatal(err)
+	}
+	configs := w.kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	if _, err := configs.Patch(w.t.Context(), product.WebhookConfig, types.JSONPatchType, []byte(rolloutRule), metav1.PatchOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+	informer := dynamicinformer.NewFilteredDynamicInformer(client, rollouts, w.Namespace, 0, nil, nil).Informer()
+	if err := w.changes.follow(informer); err != nil {
+		w.t.Fatal(err)
+	}
+	go informer.RunWithContext(w.t.Context())
+	return objects
+}
+
+// rollout installs the definition of a kind that the autoscaler has been told to manage from its start.
+func rollout(_ *testing.T, w *World) {
+	stream, client := w.Stream("web"), w.redis.Client()
+	w.group(client, stream, "0")
+	w.add(client, stream, 15)
+	s := &synced{World: w, tool: tool{name: "web", kind: "Rollout"}, objects: w.installRollouts()}
+	m := s.manifest()
+	m.SetAPIVersion("argoproj.io/v1alpha1")
+	s.tool.apply = kubectlFile("apply", "-f")
+	s.bring(m)
+	w.AwaitReplicas("web", 3, 2*soon)
+	for _, apply := range []func(context.Context, *synced, manifest) error{s.tool.apply, argoServerSide, flux} {
+		s.tool.apply = apply
+		s.bring(m)
+		s.bring(m.without())
+	}
+	w.add(client, stream, 15)
+	w.AwaitReplicas("web", 6, soon)
+	w.read(client, stream, 30, true)
+	w.AwaitReplicas("web", 0, soon)
+	s.bring(m)
+	w.AwaitEvent("web", "ScaledDown", "^1 → 0 replicas: ")
+	w.add(client, stream, 5)
+	w.AwaitReplicas("web", 1, soon)
+	w.WantCounts("web", 2, 3, 6, 1, 0, 1)
+}
