@@ -192,14 +192,6 @@ func addLoop(ctx context.Context, mgr manager.Manager, w *wiring) error {
 	if err := metrics.Registry.Register(reports); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	// Reads go on until every workload has been handed over, so that none of them is reported as failed.
-	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
-	poller := poll.New(reading, poll.Deps{
-		Registry: w.registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
-		References: func(key board.Key, container string) scalers.References {
-			return target.References{Core: w.Kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
-		},
-	})
 	w.rivals, err = rivals.New(rivals.Options{
 		Kube: w.Kube, Dynamic: w.dynamic, Log: mgr.GetLogger().WithName("rivals"), Changed: func(t rivals.Target) { w.loop.RivalChanged(t) },
 	})
@@ -209,20 +201,30 @@ func addLoop(ctx context.Context, mgr manager.Manager, w *wiring) error {
 	if err := mgr.Add(everyReplica(w.rivals.Run)); err != nil {
 		return fmt.Errorf("set up the watch of other autoscalers: %w", err)
 	}
+	// Reads go on until every workload has been handed over, so that none of them is reported as failed.
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	poller := poll.New(reading, poll.Deps{
+		Registry: w.registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
+		References: func(key board.Key, container string) scalers.References {
+			return target.References{Core: w.Kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
+		},
+	})
 	w.loop = controller.New(controller.Options{
 		Log: mgr.GetLogger().WithName("loop"), Kube: w.Kube, Target: w.Target, Types: w.registry,
 		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports, Rivals: w.rivals,
 		Kinds: w.kinds, Namespace: w.options.Namespace, Identity: identity, Class: w.options.Class,
 		SweepInterval: w.options.SweepInterval, Lease: w.options.Lease,
 	})
-	if err := mgr.Add(everyReplica(w.awaitKinds(mgr.GetRESTMapper(), mgr.GetLogger()))); err != nil {
-		return fmt.Errorf("set up the kinds: %w", err)
-	}
-	return mgr.Add(everyReplica(func(ctx context.Context) error {
+	err = errors.Join(mgr.Add(everyReplica(w.awaitKinds(mgr.GetRESTMapper(), mgr.GetLogger()))), mgr.Add(everyReplica(func(ctx context.Context) error {
 		defer poller.Close()
 		defer stop()
 		return w.loop.Run(ctx)
-	}))
+	})))
+	if err != nil {
+		stop()
+		return fmt.Errorf("set up the loop: %w", err)
+	}
+	return nil
 }
 
 // everyReplica runs without the manager's own leader election; the loop has leases of its own.
