@@ -30,7 +30,7 @@ const namespace = "autoscale-system"
 
 func configuration() *admissionregistrationv1.MutatingWebhookConfiguration {
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: webhook.ConfigName},
+		ObjectMeta: metav1.ObjectMeta{Name: webhook.DefaultNames().Config},
 		Webhooks:   []admissionregistrationv1.MutatingWebhook{{Name: "workloads.autoscale.io"}, {Name: "jobs.autoscale.io"}},
 	}
 }
@@ -65,11 +65,11 @@ func newInstall(t *testing.T, objects ...runtime.Object) install {
 	return install{t, fake.NewClientset(objects...), &clock{now: time.Now()}}
 }
 
-func (i install) replica() *webhook.SelfSigned {
-	return &webhook.SelfSigned{Kube: i.kube, Namespace: namespace, Log: logr.Discard(), Now: i.clock.Now}
+func (i install) replica() *webhook.Keeper {
+	return webhook.NewKeeper(webhook.Setup{Kube: i.kube, SelfSigned: true, Namespace: namespace, Log: logr.Discard(), Now: i.clock.Now})
 }
 
-func (i install) ensure(replicas ...*webhook.SelfSigned) {
+func (i install) ensure(replicas ...*webhook.Keeper) {
 	i.Helper()
 	for _, s := range replicas {
 		if err := s.Ensure(i.Context()); err != nil {
@@ -80,7 +80,7 @@ func (i install) ensure(replicas ...*webhook.SelfSigned) {
 
 func (i install) secret() *corev1.Secret {
 	i.Helper()
-	secret, err := i.kube.CoreV1().Secrets(namespace).Get(i.Context(), webhook.SecretName, metav1.GetOptions{})
+	secret, err := i.kube.CoreV1().Secrets(namespace).Get(i.Context(), webhook.DefaultNames().Secret, metav1.GetOptions{})
 	if err != nil {
 		i.Fatal(err)
 	}
@@ -89,14 +89,14 @@ func (i install) secret() *corev1.Secret {
 
 func (i install) deleteSecret() {
 	i.Helper()
-	if err := i.kube.CoreV1().Secrets(namespace).Delete(i.Context(), webhook.SecretName, metav1.DeleteOptions{}); err != nil {
+	if err := i.kube.CoreV1().Secrets(namespace).Delete(i.Context(), webhook.DefaultNames().Secret, metav1.DeleteOptions{}); err != nil {
 		i.Fatal(err)
 	}
 }
 
 func (i install) bundle() []byte {
 	i.Helper()
-	config, err := i.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.Context(), webhook.ConfigName, metav1.GetOptions{})
+	config, err := i.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.Context(), webhook.DefaultNames().Config, metav1.GetOptions{})
 	if err != nil {
 		i.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (i install) setBundle(bundle []byte) {
 }
 
 // wantCalls makes the call of an API server to each replica: a TLS handshake that trusts the published bundle alone.
-func (i install) wantCalls(replicas ...*webhook.SelfSigned) {
+func (i install) wantCalls(replicas ...*webhook.Keeper) {
 	i.Helper()
 	for n, s := range replicas {
 		if err := call(s, i.bundle(), i.clock.Now); err != nil {
@@ -130,7 +130,7 @@ func (i install) wantCalls(replicas ...*webhook.SelfSigned) {
 	}
 }
 
-func call(s *webhook.SelfSigned, bundle []byte, now func() time.Time) error {
+func call(s *webhook.Keeper, bundle []byte, now func() time.Time) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(bundle)
 	here, there := net.Pipe()
@@ -156,7 +156,7 @@ func TestReplicasShareOneCertificate(t *testing.T) {
 	if got, want := writes(i.kube), []string{"create secrets", "patch mutatingwebhookconfigurations"}; !slices.Equal(got, want) {
 		t.Errorf("writes %q, want %q", got, want)
 	}
-	if got, want := a.Expiry().Sub(i.clock.Now()).Round(24*time.Hour), 365*24*time.Hour; got != want {
+	if got, want := expiry(a).Sub(i.clock.Now()).Round(24*time.Hour), 365*24*time.Hour; got != want {
 		t.Errorf("the certificate lasts %s, want %s", got, want)
 	}
 }
@@ -179,7 +179,7 @@ func TestTheSecretOfTheFirstReplicaWins(t *testing.T) {
 	reads := 0
 	i.kube.PrependReactor("get", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		reads++
-		return reads == 1, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, webhook.SecretName)
+		return reads == 1, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, webhook.DefaultNames().Secret)
 	})
 	i.ensure(loser)
 	i.wantCalls(winner, loser)
@@ -191,7 +191,7 @@ func TestAConflictIsReadAgain(t *testing.T) {
 	conflicts := 2
 	i.kube.PrependReactor("update", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if conflicts--; conflicts >= 0 {
-			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, webhook.SecretName, nil)
+			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, webhook.DefaultNames().Secret, nil)
 		}
 		return false, nil, nil
 	})
@@ -211,7 +211,7 @@ func dueSecret(t *testing.T) *corev1.Secret {
 		t.Fatal(err)
 	}
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: webhook.SecretName}, Type: corev1.SecretTypeTLS,
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: webhook.DefaultNames().Secret}, Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{"tls.crt": certPEM, "tls.key": keyPEM},
 	}
 }
@@ -221,11 +221,11 @@ func TestARenewalDropsNoCall(t *testing.T) {
 	i := newInstall(t, configuration(), dueSecret(t))
 	a, lagging := i.replica(), i.replica()
 	i.ensure(lagging)
-	old := lagging.Expiry()
+	old := expiry(lagging)
 	for step := range 5 {
 		i.ensure(a)
 		i.wantCalls(a, lagging)
-		if moved := a.Expiry() != old || bytes.Count(i.bundle(), []byte("BEGIN")) != 2; step == 0 && moved {
+		if moved := expiry(a) != old || bytes.Count(i.bundle(), []byte("BEGIN")) != 2; step == 0 && moved {
 			t.Error("the successor was served before its authority was trusted, or its authority is missing")
 		}
 		i.clock.add(20 * time.Second)
@@ -327,7 +327,7 @@ func TestRunMendsWhatOthersChange(t *testing.T) {
 	i.await("the bundle to be restored", func() bool { return len(i.bundle()) > 0 && a.Ready(nil) == nil })
 	i.deleteSecret()
 	i.await("the Secret to be restored", func() bool {
-		_, err := i.kube.CoreV1().Secrets(namespace).Get(t.Context(), webhook.SecretName, metav1.GetOptions{})
+		_, err := i.kube.CoreV1().Secrets(namespace).Get(t.Context(), webhook.DefaultNames().Secret, metav1.GetOptions{})
 		return err == nil
 	})
 	cancel()
@@ -347,4 +347,13 @@ func (i install) await(what string, done func() bool) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// expiry is when the served certificate ends.
+func expiry(k *webhook.Keeper) time.Time {
+	certificate, err := k.GetCertificate(nil)
+	if err != nil {
+		return time.Time{}
+	}
+	return certificate.Leaf.NotAfter
 }

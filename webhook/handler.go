@@ -25,6 +25,7 @@ type Handler struct {
 	log      logr.Logger
 	requests *prometheus.CounterVec
 	duration prometheus.Histogram
+	last     prometheus.Gauge
 }
 
 var _ admission.Handler = (*Handler)(nil)
@@ -41,8 +42,12 @@ func NewHandler(reviewer Reviewer, log logr.Logger, registerer prometheus.Regist
 			Name: "autoscale_admission_duration_seconds", Help: "Time to answer an admission request, dry runs and the network left out.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 14),
 		}),
+		last: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "autoscale_admission_last_request_timestamp_seconds",
+			Help: "Unix time of the last admission request, dry runs included; 0 before the first. If it stands still while autoscale_adoptions_total rises, the API server does not reach the webhook.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{h.requests, h.duration} {
+	for _, c := range []prometheus.Collector{h.requests, h.duration, h.last} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register the webhook's metrics: %w", err)
 		}
@@ -53,6 +58,7 @@ func NewHandler(reviewer Reviewer, log logr.Logger, registerer prometheus.Regist
 // Handle implements admission.Handler. It admits whatever it cannot judge, and leaves no trace of a dry run.
 func (h *Handler) Handle(_ context.Context, req admission.Request) admission.Response {
 	began := time.Now()
+	h.last.SetToCurrentTime()
 	response, result := h.answer(req)
 	if req.DryRun == nil || !*req.DryRun {
 		h.requests.WithLabelValues(string(result)).Inc()

@@ -17,10 +17,10 @@ import (
 
 // The tempo of Run.
 const (
-	// certificateCheck is the time between two looks without an event. It also times a rotation, so it is not much longer than settle.
-	certificateCheck = time.Minute
-	// certificateRetry is the same after a failure.
-	certificateRetry = 10 * time.Second
+	// checkMost is the time between two looks without an event. They also time a rotation, so it is shorter where that goes faster.
+	checkMost = time.Minute
+	// retryMost is the same after a failure.
+	retryMost = 10 * time.Second
 	// ensureTimeout bounds one look.
 	ensureTimeout = 10 * time.Second
 	// ensurePause is the least time between two looks, so that two writers of one bundle do not wear each other out.
@@ -29,11 +29,11 @@ const (
 
 // Run repeats Ensure until ctx ends: soon after the Secret or the webhook configuration changed, and regularly. A failure is told in the log and tried
 // again; it never ends the process.
-func (s *SelfSigned) Run(ctx context.Context) error {
+func (k *Keeper) Run(ctx context.Context) error {
 	wake := make(chan struct{}, 1)
 	var watches sync.WaitGroup
 	defer watches.Wait()
-	for _, informer := range s.informers(func() {
+	for _, informer := range k.informers(func() {
 		select {
 		case wake <- struct{}{}:
 		default:
@@ -43,13 +43,13 @@ func (s *SelfSigned) Run(ctx context.Context) error {
 	}
 	said := ""
 	for ctx.Err() == nil {
-		pause := certificateCheck
-		text := s.ensureOnce(ctx)
+		pause := min(checkMost, 2*k.setup.Tempo.Settle)
+		text := k.ensureOnce(ctx)
 		if text != "" {
-			pause = certificateRetry
+			pause = min(retryMost, k.setup.Tempo.Settle)
 		}
 		if text != "" && text != said && ctx.Err() == nil {
-			s.Log.Info("the webhook's certificate is not in order yet; it is tried again", "error", text)
+			k.setup.Log.Info("the webhook's certificate is not in order yet; it is tried again", "error", text)
 		}
 		said = text
 		sleep(ctx, wait.Jitter(ensurePause, 0.5), nil)
@@ -58,10 +58,10 @@ func (s *SelfSigned) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *SelfSigned) ensureOnce(ctx context.Context) string {
+func (k *Keeper) ensureOnce(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
-	if err := s.Ensure(ctx); err != nil {
+	if err := k.Ensure(ctx); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -78,21 +78,21 @@ func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	}
 }
 
-// informers watch the two objects by name, which is what the role allows.
-func (s *SelfSigned) informers(changed func()) []cache.Controller {
-	secrets := s.Kube.CoreV1().Secrets(s.Namespace)
-	configs := s.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
+// informers watch the objects by name, which is what the role allows.
+func (k *Keeper) informers(changed func()) []cache.Controller {
+	secrets := k.setup.Kube.CoreV1().Secrets(k.setup.Namespace)
+	configs := k.setup.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	handler := cache.ResourceEventHandlerFuncs{AddFunc: func(any) { changed() }, UpdateFunc: func(any, any) { changed() }, DeleteFunc: func(any) { changed() }}
 	var informers []cache.Controller
 	for _, watched := range []struct {
 		object runtime.Object
 		lister *cache.ListWatch
 	}{
-		{&corev1.Secret{}, listWatch(SecretName, secrets.List, secrets.Watch)},
-		{&admissionregistrationv1.MutatingWebhookConfiguration{}, listWatch(ConfigName, configs.List, configs.Watch)},
+		{&corev1.Secret{}, listWatch(k.setup.Names.Secret, secrets.List, secrets.Watch)},
+		{&admissionregistrationv1.MutatingWebhookConfiguration{}, listWatch(k.setup.Names.Config, configs.List, configs.Watch)},
 	} {
 		_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-			ListerWatcher: cache.ToListWatcherWithWatchListSemantics(watched.lister, s.Kube), ObjectType: watched.object, Handler: handler,
+			ListerWatcher: cache.ToListWatcherWithWatchListSemantics(watched.lister, k.setup.Kube), ObjectType: watched.object, Handler: handler,
 		})
 		informers = append(informers, informer)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -21,13 +22,27 @@ type pair struct {
 	leaf, authority *x509.Certificate
 }
 
-// makePair makes a certificate for the host that lasts a year.
-func makePair(host string) (*pair, error) {
-	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
+// makePair makes a certificate for the hosts, names and addresses, that is good for a duration from now on and has been for an hour.
+func makePair(hosts []string, duration time.Duration) (*pair, error) {
+	options := cert.SelfSignedCertKeyOptions{Host: hosts[0], MaxAge: duration + time.Hour}
+	options.AlternateDNS, options.AlternateIPs = splitHosts(hosts[1:])
+	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKeyWithOptions(options)
 	if err != nil {
 		return nil, fmt.Errorf("make the webhook's certificate: %w", err)
 	}
 	return parsePair(certPEM, keyPEM)
+}
+
+// splitHosts tells names from addresses.
+func splitHosts(hosts []string) (names []string, addresses []net.IP) {
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			addresses = append(addresses, ip)
+		} else {
+			names = append(names, host)
+		}
+	}
+	return names, addresses
 }
 
 // parsePair reads what makePair made: the leaf, then its authority.
@@ -46,23 +61,42 @@ func parsePair(certPEM, keyPEM []byte) (*pair, error) {
 	return &pair{certPEM: certPEM, keyPEM: keyPEM, certificate: &certificate, leaf: chain[0], authority: chain[1]}, nil
 }
 
-// usable says whether the API server would accept the certificate for the host at that time, if it trusts the authority.
-func (p *pair) usable(host string, now time.Time) bool {
-	return p != nil && p.trustedBy([]*x509.Certificate{p.authority}, host, now) == nil
+// issuedPair reads a certificate that somebody else keeps: its chain, its key and its authority.
+func issuedPair(certPEM, keyPEM, authorityPEM []byte) (*pair, error) {
+	certificate, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, err
+	}
+	authorities := parseBundle(authorityPEM)
+	if len(authorities) == 0 {
+		return nil, errors.New("its authority is missing")
+	}
+	return &pair{certPEM: certPEM, keyPEM: keyPEM, certificate: &certificate, leaf: certificate.Leaf, authority: authorities[0]}, nil
+}
+
+// usable says whether the API server would accept the certificate for the hosts at that time, if it trusts the authority.
+func (p *pair) usable(hosts []string, now time.Time) bool {
+	return p != nil && p.trustedBy([]*x509.Certificate{p.authority}, hosts, now) == nil
 }
 
 // trustedBy says why the API server would not accept the certificate with these authorities.
-func (p *pair) trustedBy(authorities []*x509.Certificate, host string, now time.Time) error {
+func (p *pair) trustedBy(authorities []*x509.Certificate, hosts []string, now time.Time) error {
 	roots := x509.NewCertPool()
 	for _, authority := range authorities {
 		roots.AddCert(authority)
 	}
-	_, err := p.leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: now})
-	return err
+	for _, host := range hosts {
+		if _, err := p.leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: now}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// due says whether it is time for the next certificate.
-func (p *pair) due(now time.Time) bool { return now.After(p.leaf.NotAfter.Add(-renewBefore)) }
+// dueWithin says whether the certificate ends sooner than that.
+func (p *pair) dueWithin(d time.Duration, now time.Time) bool {
+	return now.After(p.leaf.NotAfter.Add(-d))
+}
 
 func (p *pair) equal(o *pair) bool {
 	if p == nil || o == nil {
@@ -87,6 +121,16 @@ func encodeBundle(certificates []*x509.Certificate) []byte {
 		bundle = append(bundle, pem.EncodeToMemory(&pem.Block{Type: cert.CertificateBlockType, Bytes: c.Raw})...)
 	}
 	return bundle
+}
+
+// holdsAll says whether a bundle has all of these authorities.
+func holdsAll(bundle, authorities []*x509.Certificate) bool {
+	for _, authority := range authorities {
+		if !slices.ContainsFunc(bundle, authority.Equal) {
+			return false
+		}
+	}
+	return true
 }
 
 // addAuthority appends a certificate that is not there yet.

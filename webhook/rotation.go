@@ -6,15 +6,34 @@ import (
 	"time"
 )
 
-// The tempo of a rotation.
-const (
-	// renewBefore is how long before the end of a certificate its successor is made.
-	renewBefore = 90 * 24 * time.Hour
-	// settle is how long the API servers have to take notice of a new authority before a certificate of it is served.
-	settle = 30 * time.Second
-	// trustOld is how long an authority stays trusted after the first certificate of its successor: longer than any replica goes on with an old certificate.
-	trustOld = 24 * time.Hour
-)
+// trustOld is how long an authority stays trusted after the first certificate of its successor: longer than any replica goes on with an old certificate.
+const trustOld = 24 * time.Hour
+
+// Tempo is when certificates are renewed. The zero value has the defaults.
+type Tempo struct {
+	// Duration is how long a certificate lasts. Defaults to a year.
+	Duration time.Duration
+	// RenewBefore is how long before the end of a certificate its successor is made, less than Duration. Defaults to a quarter of Duration.
+	RenewBefore time.Duration
+	// Settle is how long the API servers have to take notice of a new authority before a certificate of it is served. Defaults to 30 s.
+	Settle time.Duration
+}
+
+func (t Tempo) withDefaults() Tempo {
+	if t.Duration <= 0 {
+		t.Duration = 365 * 24 * time.Hour
+	}
+	if t.RenewBefore <= 0 {
+		t.RenewBefore = t.Duration / 4
+	}
+	if t.Settle <= 0 {
+		t.Settle = 30 * time.Second
+	}
+	return t
+}
+
+// handover is how long both sides of a change of sources stay trusted: long enough for every replica to have looked, and to have waited until it settled.
+func (t Tempo) handover() time.Duration { return 10 * t.Settle }
 
 // material is what the Secret holds.
 type material struct {
@@ -30,13 +49,14 @@ func (m material) equal(o material) bool {
 
 // circumstances are what a step of the rotation depends on.
 type circumstances struct {
-	host string
-	now  time.Time
-	// served is the certificate that this process serves; nil for none.
+	hosts []string
+	now   time.Time
+	tempo Tempo
+	// served is the certificate that this process last knew to be current; nil for none.
 	served *pair
-	// settled says that the whole bundle has been published for as long as settle.
+	// settled says that the whole bundle has been published for as long as tempo.Settle.
 	settled bool
-	make    func(host string) (*pair, error)
+	make    func(hosts []string, duration time.Duration) (*pair, error)
 }
 
 // advance takes the next step of the rotation. A renewal takes two steps, so that no request is dropped: first a successor is made and its authority
@@ -45,28 +65,28 @@ type circumstances struct {
 // A Secret that was deleted or spoilt is taken for a wish to renew: what this process serves becomes current again until its successor has settled.
 func advance(m material, c circumstances) (material, error) {
 	renew := false
-	if !m.current.usable(c.host, c.now) {
+	if !m.current.usable(c.hosts, c.now) {
 		switch {
-		case m.next.usable(c.host, c.now):
+		case m.next.usable(c.hosts, c.now):
 			m.current, m.next = m.next, nil
-		case c.served.usable(c.host, c.now):
+		case c.served.usable(c.hosts, c.now):
 			m.current, renew = c.served, true
 		default:
-			made, err := c.make(c.host)
+			made, err := c.make(c.hosts, c.tempo.Duration)
 			if err != nil {
 				return m, err
 			}
 			m.current = made
 		}
 	}
-	if !m.next.usable(c.host, c.now) {
+	if !m.next.usable(c.hosts, c.now) {
 		m.next = nil
 	}
 	switch {
 	case m.next != nil && c.settled:
 		m.current, m.next = m.next, nil
-	case m.next == nil && (renew || m.current.due(c.now)):
-		made, err := c.make(c.host)
+	case m.next == nil && (renew || m.current.dueWithin(c.tempo.RenewBefore, c.now)):
+		made, err := c.make(c.hosts, c.tempo.Duration)
 		if err != nil {
 			return m, err
 		}

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-const testHost = "autoscaler.autoscale-system.svc"
+func testHosts() []string { return []string{"autoscaler.autoscale-system.svc"} }
 
 func newPair(t testing.TB) *pair {
 	t.Helper()
-	p, err := makePair(testHost)
+	p, err := makePair(testHosts(), 365*24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestAdvance(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := advance(c.from, circumstances{
-				host: testHost, now: time.Now().Add(c.at), served: c.served, settled: c.settled, make: func(string) (*pair, error) { return made, nil },
+				hosts: testHosts(), now: time.Now().Add(c.at), tempo: Tempo{}.withDefaults(), served: c.served, settled: c.settled, make: func([]string, time.Duration) (*pair, error) { return made, nil },
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +72,7 @@ func TestAdvance(t *testing.T) {
 					names[c.want.current], names[c.want.next], len(c.want.trusted))
 			}
 			// Whatever happened, the certificate to serve is trusted by the bundle to publish.
-			if err := got.current.trustedBy(got.trusted, testHost, time.Now().Add(c.at)); err != nil {
+			if err := got.current.trustedBy(got.trusted, testHosts(), time.Now().Add(c.at)); err != nil {
 				t.Errorf("the certificate is not trusted: %v", err)
 			}
 		})
@@ -93,7 +93,7 @@ func TestAdvanceReportsThatNoCertificateCanBeMade(t *testing.T) {
 	want := errors.New("no entropy")
 	first := newPair(t)
 	for _, m := range []material{{}, {current: first, trusted: []*x509.Certificate{first.authority}}} {
-		_, err := advance(m, circumstances{host: testHost, now: time.Now().Add(300 * 24 * time.Hour), make: func(string) (*pair, error) { return nil, want }})
+		_, err := advance(m, circumstances{hosts: testHosts(), tempo: Tempo{}.withDefaults(), now: time.Now().Add(300 * 24 * time.Hour), make: func([]string, time.Duration) (*pair, error) { return nil, want }})
 		if !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"autoscale.io/scaling/shards"
+	"autoscale.io/webhook"
 )
 
 // Options are the flags of the autoscaler.
@@ -31,6 +32,10 @@ type Options struct {
 	WebhookPort int
 	Certs       string
 	CertDir     string
+	CertHosts   []string
+	CertTempo   webhook.Tempo
+	// WebhookNames are those of the objects that the certificate is for.
+	WebhookNames webhook.Names
 
 	MetricsBindAddress     string
 	HealthProbeBindAddress string
@@ -48,7 +53,10 @@ func DefaultOptions() Options {
 
 		MetricResolution: 15 * time.Second,
 
-		Webhook: true, WebhookPort: 9443, Certs: "self-signed", CertDir: "/tmp/autoscaler-certs",
+		Webhook: true, WebhookPort: 9443, Certs: certsAuto, CertDir: "/tmp/autoscaler-certs",
+		CertTempo:    webhook.Tempo{Duration: 365 * 24 * time.Hour, RenewBefore: 90 * 24 * time.Hour, Settle: 30 * time.Second},
+		WebhookNames: webhook.DefaultNames(),
+
 		MetricsBindAddress: ":8080", HealthProbeBindAddress: ":8081",
 		LogLevel: "info",
 	}
@@ -71,8 +79,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Webhook, "webhook", o.Webhook, "serve the mutating webhook; without it the loop alone adopts workloads, by the sweep")
 	flags.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "address that the webhook listens on; all when empty")
 	flags.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "port that the webhook listens on")
-	flags.StringVar(&o.Certs, "certs", o.Certs, "where the webhook's certificate comes from: self-signed (kept in a Secret and renewed) or files (tls.crt and tls.key in --cert-dir, reloaded when they change)")
-	flags.StringVar(&o.CertDir, "cert-dir", o.CertDir, "folder of the webhook's certificate")
+	o.addCertificateFlags(flags)
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "address of the metrics; 0 turns them off")
 	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", o.HealthProbeBindAddress, "address of /healthz and /readyz; 0 turns them off")
 	flags.StringVar(&o.PprofBindAddress, "pprof-bind-address", o.PprofBindAddress, "address of Go's profiles (/debug/pprof), such as localhost:6060; off when empty")

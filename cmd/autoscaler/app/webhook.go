@@ -16,12 +16,6 @@ import (
 	"autoscale.io/webhook"
 )
 
-// The sources of the webhook's certificate.
-const (
-	certsSelfSigned = "self-signed"
-	certsFiles      = "files"
-)
-
 // addWebhook serves the admission webhook with the rest of the process.
 func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	o := w.options
@@ -29,21 +23,11 @@ func addWebhook(ctx context.Context, mgr manager.Manager, w wiring) error {
 	if err != nil {
 		return err
 	}
-	options := crwebhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}
-	switch o.Certs {
-	case certsFiles:
-	case certsSelfSigned:
-		certificates := &webhook.SelfSigned{Kube: w.Kube, Namespace: o.Namespace, Log: mgr.GetLogger().WithName("webhook")}
-		options.TLSOpts = []func(*tls.Config){func(config *tls.Config) { config.GetCertificate = certificates.GetCertificate }}
-		if err := mgr.Add(everyReplica(certificates.Run)); err != nil {
-			return fmt.Errorf("set up the webhook's certificate: %w", err)
-		}
-		if err := mgr.AddReadyzCheck("certificate", told(mgr.GetLogger(), "certificate", certificates.Ready)); err != nil {
-			return fmt.Errorf("set up the probes: %w", err)
-		}
-	default:
-		return fmt.Errorf("--certs: got %q, want %s or %s", o.Certs, certsSelfSigned, certsFiles)
+	certificates, err := addCertificates(mgr, w)
+	if err != nil {
+		return err
 	}
+	options := crwebhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, TLSOpts: []func(*tls.Config){func(config *tls.Config) { config.GetCertificate = certificates }}}
 	reviewer := webhook.Reviewer{Types: w.registry, Identity: identity, Class: o.Class, Scalable: w.manages, Unmanaged: w.unmanaged, Rival: w.rival, Now: time.Now}
 	handler, err := webhook.NewHandler(reviewer, mgr.GetLogger().WithName("webhook"), metrics.Registry)
 	if err != nil {

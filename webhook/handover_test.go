@@ -1,0 +1,63 @@
+package webhook
+
+import (
+	"crypto/x509"
+	"testing"
+	"time"
+)
+
+// move is one situation of a handover.
+type move struct {
+	name string
+	situation
+	want step
+}
+
+func offer(p *pair, injected bool) *supply {
+	return &supply{pair: p, trusted: []*x509.Certificate{p.authority}, injected: injected}
+}
+
+func TestHandover(t *testing.T) {
+	own, issued := newPair(t), newPair(t)
+	authorities := func(pairs ...*pair) (all []*x509.Certificate) {
+		for _, p := range pairs {
+			all = append(all, p.authority)
+		}
+		return all
+	}
+	alone, both, delegated := []*supply{offer(own, false)}, []*supply{offer(issued, true), offer(own, false)}, []*supply{offer(issued, true)}
+	const soon, settled, long = time.Second, 30 * time.Second, 5 * time.Minute
+	for _, c := range []move{
+		{"a fresh install", situation{supplies: alone, seen: true}, step{serve: own, publish: authorities(own)}},
+		{"nothing offered", situation{seen: true, served: own}, step{serve: own}},
+		{"the configuration was never seen", situation{supplies: both}, step{serve: issued}},
+		{"somebody else's bundle", situation{supplies: alone, seen: true, injector: injectorForeign}, step{serve: own}},
+		{"cert-manager delivers", situation{supplies: both, served: own, seen: true, bundle: authorities(own), quiet: long}, step{serve: own, publish: authorities(own, issued)}},
+		{"its authority has not settled", situation{supplies: both, served: own, seen: true, bundle: authorities(own, issued), quiet: soon}, step{serve: own, publish: authorities(own, issued)}},
+		{"its authority has settled", situation{supplies: both, served: own, seen: true, bundle: authorities(own, issued), quiet: settled}, step{serve: issued, publish: authorities(own, issued)}},
+		{"every replica has moved", situation{supplies: both, served: issued, seen: true, bundle: authorities(own, issued), quiet: long}, step{serve: issued, publish: authorities(own, issued), annotate: true}},
+		{"cainjector keeps the bundle", situation{supplies: both, served: issued, seen: true, bundle: authorities(issued), quiet: long, injector: injectorOurs}, step{serve: issued}},
+		{"a replica starts then", situation{supplies: both, seen: true, bundle: authorities(issued), injector: injectorOurs}, step{serve: issued}},
+		{"cainjector is slow", situation{supplies: both, served: issued, seen: true, quiet: soon, injector: injectorOurs}, step{serve: issued}},
+		{"cainjector is away", situation{supplies: both, served: issued, seen: true, quiet: settled, injector: injectorOurs}, step{serve: issued, publish: authorities(own, issued), unfilled: true}},
+		{"cert-manager goes", situation{supplies: alone, served: issued, seen: true, bundle: authorities(issued), quiet: long, injector: injectorOurs}, step{serve: issued, publish: authorities(own, issued), strip: true}},
+		{"cert-manager cannot be asked", situation{supplies: alone, uncertain: true, served: issued, seen: true, bundle: authorities(issued), quiet: long, injector: injectorOurs}, step{serve: issued}},
+		{"both stay trusted", situation{supplies: alone, served: own, seen: true, bundle: authorities(own, issued), quiet: settled}, step{serve: own, publish: authorities(own, issued)}},
+		{"the old one goes", situation{supplies: alone, served: own, seen: true, bundle: authorities(own, issued), quiet: long}, step{serve: own, publish: authorities(own)}},
+		{"cert-manager alone, at first", situation{supplies: delegated, delegated: true, seen: true}, step{serve: issued, annotate: true}},
+		{"cert-manager alone, without cainjector", situation{supplies: delegated, delegated: true, seen: true, quiet: settled, injector: injectorOurs}, step{serve: issued, unfilled: true}},
+		{"cert-manager alone, in order", situation{supplies: delegated, delegated: true, seen: true, bundle: authorities(issued), injector: injectorOurs}, step{serve: issued}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.hosts, c.now, c.tempo = testHosts(), time.Now(), Tempo{}.withDefaults()
+			got := handover(c.situation)
+			names := map[*pair]string{own: "own", issued: "issued", nil: "none"}
+			if got.serve != c.want.serve || got.annotate != c.want.annotate || got.strip != c.want.strip || got.unfilled != c.want.unfilled {
+				t.Errorf("got %s %+v, want %s %+v", names[got.serve], got, names[c.want.serve], c.want)
+			}
+			if string(encodeBundle(got.publish)) != string(encodeBundle(c.want.publish)) {
+				t.Errorf("publishes %d authorities, want %d in their order", len(got.publish), len(c.want.publish))
+			}
+		})
+	}
+}
