@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // an image without files must trust the public authorities, too; those of the host win
 
 	"autoscale.io/cmd/autoscaler/app"
 	"autoscale.io/cmd/autoscaler/release"
