@@ -29,7 +29,7 @@ const fieldManager = "installer"
 // Apply applies YAML documents or lists with server-side apply, in their order, taking over fields that others own. A
 // namespaced object that names no namespace goes to "default". A kind whose definition has just been applied is waited for.
 func (c *Cluster) Apply(ctx context.Context, manifests []byte) error {
-	objects, err := decode(manifests)
+	objects, err := Decode(manifests)
 	if err != nil {
 		return err
 	}
@@ -48,14 +48,15 @@ func (c *Cluster) Apply(ctx context.Context, manifests []byte) error {
 // ApplyDir applies a folder: what its kustomization.yaml yields, or else all *.yaml files in it in the order of their
 // names.
 func (c *Cluster) ApplyDir(ctx context.Context, dir string) error {
-	manifests, err := render(dir)
+	manifests, err := Render(dir)
 	if err != nil {
 		return err
 	}
 	return c.Apply(ctx, manifests)
 }
 
-func render(dir string) ([]byte, error) {
+// Render returns what ApplyDir applies, as YAML documents.
+func Render(dir string) ([]byte, error) {
 	if _, err := os.Stat(filepath.Join(dir, "kustomization.yaml")); err == nil {
 		rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 		if err != nil {
@@ -82,7 +83,8 @@ func render(dir string) ([]byte, error) {
 	return manifests.Bytes(), nil
 }
 
-func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
+// Decode splits YAML documents and lists into objects, in their order.
+func Decode(manifests []byte) ([]*unstructured.Unstructured, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	var objects []*unstructured.Unstructured
 	for i := 1; ; i++ {

@@ -17,6 +17,7 @@ need redis-sentinel redis-sentinel
 need initdb postgresql
 need pgbouncer pgbouncer
 need mariadbd mariadb-server
+need promtool prometheus
 need gcc "gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 
@@ -42,7 +43,7 @@ echo "deps: installing$missing"
 install $missing || { $sudo apt-get update -q && install $missing; }
 
 # Debian starts the servers that it installs. The tests start their own, so the ones that came just now are stopped.
-for service in redis-server redis-sentinel postgresql pgbouncer mariadb; do
+for service in redis-server redis-sentinel postgresql pgbouncer mariadb prometheus; do
 	case "$missing " in
 	*" $service "* | *" $service-server "*)
 		if [ -d /run/systemd/system ]; then
