@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
+
+	"autoscale.io/e2e/product"
 )
 
 func rivalCases() []Case {
@@ -131,33 +133,6 @@ func (w *World) refusedBesideAnHPA(settings Settings) {
 	w.AwaitCounts("before", 3, 6)
 }
 
-// scaledObjectCRD is of KEDA's ScaledObject what says what it scales.
-const scaledObjectCRD = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: scaledobjects.keda.sh}
-spec:
-  group: keda.sh
-  names: {kind: ScaledObject, listKind: ScaledObjectList, plural: scaledobjects, singular: scaledobject}
-  scope: Namespaced
-  versions:
-    - name: v1alpha1
-      served: true
-      storage: true
-      schema:
-        openAPIV3Schema:
-          type: object
-          properties:
-            spec:
-              type: object
-              required: [scaleTargetRef]
-              properties:
-                scaleTargetRef:
-                  type: object
-                  required: [name]
-                  properties: {apiVersion: {type: string}, kind: {type: string}, name: {type: string}}
-`
-
 func scaledObjects() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
 }
@@ -182,7 +157,7 @@ func rivalOfKEDA(t *testing.T, w *World) {
 	w.group(w.redis.Client(), stream, "0")
 	w.add(w.redis.Client(), stream, 28)
 	settings := quick(Settings{"min-replicas": "1", "trigger.orders": w.trigger(stream, group)})
-	w.define(scaledObjectCRD, objects)
+	w.define(product.ScaledObjectCRD, objects)
 	scaledObject("before")
 	w.awaitRefusal(w.refusal("ScaledObject so-before", "before"), w.dryCreate(w.deployment("before", 3, settings)))
 	w.Create("after", 1, settings)

@@ -9,12 +9,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"autoscale.io/e2e/product"
+	"autoscale.io/scaling/shards"
 )
 
 const (
@@ -138,5 +140,16 @@ func (l *lab) stir(t *testing.T) {
 	case 9:
 		_, _ = l.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Patch(ctx, product.WebhookConfig, types.JSONPatchType,
 			[]byte(`[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`), metav1.PatchOptions{})
+	case 11:
+		_, _ = l.kube.CoordinationV1().Leases(product.Namespace).Create(ctx, deadReplica(), metav1.CreateOptions{})
+	}
+}
+
+// deadReplica is what a replica leaves behind that was killed; others delete it in time.
+func deadReplica() *coordinationv1.Lease {
+	now := metav1.NowMicro()
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Name: "autoscaler-replica-dead", Labels: map[string]string{shards.Label: ""}},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: ptr.To("dead"), LeaseDurationSeconds: ptr.To[int32](4), AcquireTime: &now, RenewTime: &now},
 	}
 }
