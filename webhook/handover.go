@@ -64,7 +64,7 @@ type step struct {
 // Every replica takes the same steps by itself. What one of them sees late delays it alone, since it goes on with what is still trusted.
 func handover(s situation) step {
 	next := step{serve: s.pick()}
-	if !s.seen || s.injector == injectorForeign || len(s.supplies) == 0 {
+	if s.isOthers() {
 		return next
 	}
 	best := s.supplies[0]
@@ -89,6 +89,11 @@ func handover(s situation) step {
 	}
 	next.publish = s.wanted()
 	return next
+}
+
+// isOthers says whether there is nothing to write, or nobody's to write but another program's.
+func (s situation) isOthers() bool {
+	return !s.seen || s.injector == injectorForeign || len(s.supplies) == 0
 }
 
 // late says whether cainjector has had the time to fill the bundle.

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -70,10 +71,7 @@ func restartsUnseen(t *testing.T, w *World) {
 		}
 	}
 	before := w.changes.String()
-	if err := a.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Restart(t.Context()); err != nil {
+	if err := errors.Join(a.Kill(), a.Restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	quiet(a)

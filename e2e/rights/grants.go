@@ -95,7 +95,7 @@ func RolesOf(ctx context.Context, kube kubernetes.Interface, namespace, account 
 }
 
 func (r *Role) read(ctx context.Context, kube kubernetes.Interface) error {
-	rules := []rbacv1.PolicyRule{}
+	var rules []rbacv1.PolicyRule
 	if r.Namespace == "" {
 		role, err := kube.RbacV1().ClusterRoles().Get(ctx, r.Name, metav1.GetOptions{})
 		if err != nil {
@@ -147,7 +147,7 @@ func expand(rule rbacv1.PolicyRule) ([]Grant, error) {
 
 // Write makes the role grant these and nothing else.
 func (r *Role) Write(ctx context.Context, kube kubernetes.Interface, grants []Grant) error {
-	rules := []rbacv1.PolicyRule{}
+	var rules []rbacv1.PolicyRule
 	for _, g := range grants {
 		rule := rbacv1.PolicyRule{APIGroups: []string{g.Group}, Resources: []string{g.Resource}, Verbs: []string{g.Verb}}
 		if g.Name != "" {

@@ -43,15 +43,10 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	level, err := o.logLevel()
+	log, err := o.startLog()
 	if err != nil {
 		return err
 	}
-	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	ctrl.SetLogger(log)
-	klog.SetLogger(log)
-	redis.SetLogger(quietly{log.WithName("redis")})
-
 	config, err := clients.LoadConfig(o.Kubeconfig, "")
 	if err != nil {
 		return err
@@ -100,6 +95,19 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	return mgr.Start(ctx)
+}
+
+// startLog makes everything in the process write to one log.
+func (o *Options) startLog() (logr.Logger, error) {
+	level, err := o.logLevel()
+	if err != nil {
+		return logr.Logger{}, err
+	}
+	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	redis.SetLogger(quietly{log.WithName("redis")})
+	return log, nil
 }
 
 // quietly takes what the Redis client logs by itself, which the readings' own errors say better.
