@@ -61,7 +61,7 @@ func (l *writeLog) by(who string, next http.Handler) http.Handler {
 		relevant := l.describe(&seen, r, body)
 		status := &statusWriter{ResponseWriter: rw}
 		next.ServeHTTP(status, r)
-		seen.done, seen.status = time.Now(), status.code
+		seen.done, seen.status = status.at, status.code
 		if relevant {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -70,14 +70,16 @@ func (l *writeLog) by(who string, next http.Handler) http.Handler {
 	})
 }
 
+// statusWriter notes the answer in the moment before the replica can know of it.
 type statusWriter struct {
 	http.ResponseWriter
 	code int
+	at   time.Time
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (s *statusWriter) WriteHeader(code int) {
-	s.code = code
+	s.code, s.at = code, time.Now()
 	s.ResponseWriter.WriteHeader(code)
 }
 
@@ -144,10 +146,19 @@ func (l *writeLog) faults(deadline time.Duration) []string {
 			continue
 		}
 		if !slices.ContainsFunc(tenures[w.bucket], func(t tenure) bool { return t.covers(w, deadline) }) {
-			faults = append(faults, "without holding bucket "+w.bucket+": "+w.String())
+			faults = append(faults, fmt.Sprintf("without holding bucket %s: %s; it was held by %s", w.bucket, w, tenures[w.bucket]))
 		}
 	}
 	return faults
+}
+
+func (t tenure) String() string {
+	const exact = "05.000"
+	until, latest := "now", t.renewed[len(t.renewed)-1]
+	if !t.until.IsZero() {
+		until = t.until.Format(exact)
+	}
+	return fmt.Sprintf("%s %s–%s (renewed %d times, the last at %s)", t.who, t.from.Format(exact), until, len(t.renewed), latest.Format(exact))
 }
 
 func (t tenure) covers(w write, deadline time.Duration) bool {
