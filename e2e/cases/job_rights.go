@@ -56,9 +56,7 @@ func jobsSurviveRestart(t *testing.T, w *World) {
 	}
 	w.restart()
 	w.awaitDecisionsOfAll(n)
-	if err := w.cluster.APIServer.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.restartAPIServer()
 	w.awaitDecisionsOfAll(n)
 	if after := versions(); !slices.Equal(before, after) {
 		t.Errorf("the Jobs were written to: resource versions %v, now %v", before, after)

@@ -78,9 +78,7 @@ func pauseCycles(t *testing.T, w *World) {
 	}
 	for i := range 200 {
 		if i%80 == 40 { // every watch breaks and begins anew
-			if err := w.cluster.APIServer.Restart(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			w.restartAPIServer()
 		}
 		for _, pause := range []string{"true", ""} {
 			if err := w.Annotate("worker", Settings{"pause": pause}); err != nil {

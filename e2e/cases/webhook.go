@@ -61,9 +61,7 @@ func webhookAway(t *testing.T, w *World) {
 	if err := w.scaler.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.cluster.APIServer.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.restartAPIServer()
 	create("while-gone")
 	w.restart()
 	w.wantManaged("while-hanging")

@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"autoscale.io/e2e/cluster"
 )
@@ -29,6 +31,8 @@ rules:
 type Request struct {
 	Grant
 	Namespace string
+	// At is when it was received; zero for a question.
+	At time.Time
 	// Denied is RBAC's judgement. Asked says that there was no request, but the question whether there may be one.
 	Denied, Asked bool
 }
@@ -58,6 +62,7 @@ func Options(flags []string) cluster.Options {
 type event struct {
 	Verb        string            `json:"verb"`
 	Annotations map[string]string `json:"annotations"`
+	Received    metav1.MicroTime  `json:"requestReceivedTimestamp"`
 	ObjectRef   *struct {
 		Resource, Subresource, Namespace, Name, APIGroup string
 	} `json:"objectRef"`
@@ -104,7 +109,7 @@ func (e event) requests() []Request {
 	}
 	all := []Request{{
 		Grant:     Grant{e.ObjectRef.APIGroup, resource, e.Verb, e.ObjectRef.Name},
-		Namespace: e.ObjectRef.Namespace, Denied: e.Annotations["authorization.k8s.io/decision"] == "forbid",
+		Namespace: e.ObjectRef.Namespace, At: e.Received.Time, Denied: e.Annotations["authorization.k8s.io/decision"] == "forbid",
 	}}
 	var review authorizationv1.SelfSubjectAccessReview
 	if resource != selfReview || json.Unmarshal(e.ResponseObject, &review) != nil || review.Spec.ResourceAttributes == nil {
