@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -18,6 +19,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/e2e/product"
+	"autoscale.io/scaling/report"
 )
 
 func jobRightsCases() []Case {
@@ -25,6 +27,7 @@ func jobRightsCases() []Case {
 		{ID: "JB-04", Symptom: "a restart of the controller ends Jobs", Holds: "a kill, a relist and a new leader write nothing to any Job", Alone: true, Run: jobsSurviveRestart},
 		{ID: "JB-16", Symptom: "a webhook on Jobs breaks the updates of those that exist", Holds: "only metadata is touched, and the children of a CronJob are not touched at all", Alone: true, Run: jobsFromBefore},
 		{ID: "JB-rights", Symptom: "an install that may not change Jobs fails, or fails silently", Holds: "it says which manifest grants it, warns of annotations on Jobs, and scales everything else", Alone: true, Run: withoutJobRights},
+		{ID: "JB-rights-spawn", Symptom: "an install that may not create Jobs starts none, and nobody knows why", Holds: "it says which role is missing, and starts them once that is bound, in one namespace or in all", Alone: true, Refused: true, Run: withoutSpawnRights},
 	}
 }
 
@@ -208,4 +211,35 @@ func withoutJobRights(t *testing.T, w *World) {
 	w.restart()
 	j.awaitParallelism("worker", 3)
 	j.wantNothingCut()
+}
+
+// withoutSpawnRights takes the right to create Jobs away everywhere, and gives it back in one namespace.
+func withoutSpawnRights(t *testing.T, w *World) {
+	const role = "autoscaler-spawn"
+	everywhere := w.kube.RbacV1().ClusterRoleBindings()
+	binding, err := everywhere.Get(t.Context(), role, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := everywhere.Delete(t.Context(), role, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		again := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: role}, RoleRef: binding.RoleRef, Subjects: binding.Subjects}
+		if _, err := everywhere.Create(context.Background(), again, metav1.CreateOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	s := w.spawns()
+	stream := s.queue("s", 2)
+	s.make(s.template("consumer", w.spawning(stream, nil)))
+	w.AwaitEvent("consumer", "JobsFailed", `^created 0 of 2 Jobs: create a Job of Job [^ ]+/consumer, which needs the ClusterRole autoscaler-spawn: jobs.batch is forbidden: User .* cannot create resource "jobs" .*; the next reading tries again$`)
+	s.awaitStatus("consumer", report.Ready, "False", report.ReasonJobsFailed, "which needs the ClusterRole autoscaler-spawn")
+	s.wantMade("consumer", 0)
+	here := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: role}, RoleRef: binding.RoleRef, Subjects: binding.Subjects}
+	if _, err := w.kube.RbacV1().RoleBindings(w.Namespace).Create(t.Context(), here, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitMade("consumer", 2)
+	s.awaitStatus("consumer", report.Ready, "True", "Reading", "")
 }

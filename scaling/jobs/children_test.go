@@ -146,6 +146,20 @@ func TestCreationStopsAtAnError(t *testing.T) {
 	w.awaitCount(template.UID, 3, 3)
 }
 
+// TestMissingRightIsTold: a right that is missing is told from a quota, with the role that has it.
+func TestMissingRightIsTold(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.kube.PrependReactor("create", "jobs", func(kubetesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New(`User "x" cannot create resource "jobs" in API group "batch" in the namespace "shop"`))
+		})
+	}, suspended("consumer"))
+	created, err := w.Create(t.Context(), w.template("consumer"), 2)
+	if created != 0 {
+		t.Errorf("created %d", created)
+	}
+	wantError(t, err, `create a Job of Job shop/consumer, which needs the ClusterRole autoscaler-spawn: jobs.batch is forbidden: User "x" cannot create resource "jobs" in API group "batch" in the namespace "shop"`)
+}
+
 // TestLostAnswer: a create whose answer is lost is tried again under the same name, and what was created after all is found.
 func TestLostAnswer(t *testing.T) {
 	var names sync.Map

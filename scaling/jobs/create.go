@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,6 +69,8 @@ func (c *Children) createOne(ctx context.Context, t *Template) error {
 		case err == nil:
 			c.expect(t.UID, job)
 			return nil
+		case lacksRight(err):
+			return fmt.Errorf("create a Job of %s %s/%s, which needs the ClusterRole autoscaler-spawn: %w", t.Kind, t.Namespace, t.Name, err)
 		case refused(err):
 			return fmt.Errorf("create a Job of %s %s/%s: %w", t.Kind, t.Namespace, t.Name, err)
 		}
@@ -95,6 +98,11 @@ func (c *Children) create(ctx context.Context, t *Template, name string) (*batch
 }
 
 const fieldManager = "autoscale.io"
+
+// lacksRight tells a missing right from the other reasons for which a create is forbidden, such as a quota.
+func lacksRight(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), `cannot create resource "jobs"`)
+}
 
 // refused says that the API server has answered and created nothing, or was not asked any more. Every other error leaves that open.
 func refused(err error) bool {
