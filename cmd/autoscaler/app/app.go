@@ -47,11 +47,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	config, err := clients.LoadConfig(o.Kubeconfig, "")
+	config, err := connect(o.Kubeconfig)
 	if err != nil {
-		return err
-	}
-	if err := bound(config); err != nil {
 		return err
 	}
 	mgr, err := ctrl.NewManager(config, o.managerOptions(log))

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"autoscale.io/cmd/autoscaler/clients"
 	"autoscale.io/scaling/shards"
 )
 
@@ -26,6 +27,15 @@ const (
 // of life, and given up 5 s later. Its defaults of 30 s and 15 s would leave the workloads of a broken connection waiting for as long.
 func pings() map[string]string {
 	return map[string]string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "5"}
+}
+
+// connect finds the API server by the kubeconfig of that path, or in the usual places when it is empty.
+func connect(path string) (*rest.Config, error) {
+	config, err := clients.LoadConfig(path, "")
+	if err != nil {
+		return nil, err
+	}
+	return config, bound(config)
 }
 
 // bound gives every call of the API server a deadline, and every write of a workload its fence.
