@@ -25,6 +25,11 @@ type Kind struct {
 	Resource schema.GroupVersionResource
 }
 
+// DefaultKinds are those that an install manages unless it is told others, as ParseKind takes them.
+func DefaultKinds() []string {
+	return []string{"deployments.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch"}
+}
+
 // ParseKind finds a kind by its resource, such as "deployments.apps" or "rollouts.v1alpha1.argoproj.io".
 func ParseKind(text string, mapper meta.RESTMapper) (Kind, error) {
 	full, partial := schema.ParseResourceArg(text)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/pflag"
 
+	"autoscale.io/scaling/controller"
 	"autoscale.io/scaling/shards"
 	"autoscale.io/webhook"
 )
@@ -47,7 +48,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Namespace:     os.Getenv("POD_NAMESPACE"),
-		Kinds:         []string{"deployments.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch"},
+		Kinds:         controller.DefaultKinds(),
 		SweepInterval: 3 * time.Minute,
 		Lease:         shards.DefaultTimes(),
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/spf13/pflag"
+
+	"autoscale.io/scaling/controller"
 )
 
 // Options say what is released, and how.
@@ -30,7 +32,7 @@ type Options struct {
 
 // DefaultOptions are those of the shipped manifests.
 func DefaultOptions() Options {
-	return Options{Kinds: []string{"deployments.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch"}, Install: "autoscale-system"}
+	return Options{Kinds: controller.DefaultKinds(), Install: "autoscale-system"}
 }
 
 // AddFlags declares a flag for each option, with the present value as its default.
