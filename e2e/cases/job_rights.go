@@ -152,6 +152,19 @@ func (j *jobs) warned(job *batchv1.Job) []string {
 	return heard.texts
 }
 
+// applyManifest applies one file of the install, by its path below manifests.
+func (w *World) applyManifest(ctx context.Context, path ...string) error {
+	root, err := product.Root(ctx)
+	if err != nil {
+		return err
+	}
+	manifest, err := os.ReadFile(filepath.Join(append([]string{root, "manifests"}, path...)...))
+	if err != nil {
+		return err
+	}
+	return w.cluster.Apply(ctx, manifest)
+}
+
 func withoutJobRights(t *testing.T, w *World) {
 	const name = "autoscaler-jobs"
 	bindings := w.kube.RbacV1().ClusterRoleBindings()
@@ -161,17 +174,7 @@ func withoutJobRights(t *testing.T, w *World) {
 	if err := bindings.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	grant := func(ctx context.Context) error {
-		root, err := product.Root(ctx)
-		if err != nil {
-			return err
-		}
-		manifest, err := os.ReadFile(filepath.Join(root, "manifests", "cluster-role-jobs.yaml"))
-		if err != nil {
-			return err
-		}
-		return w.cluster.Apply(ctx, manifest)
-	}
+	grant := func(ctx context.Context) error { return w.applyManifest(ctx, "cluster-role-jobs.yaml") }
 	t.Cleanup(func() {
 		if err := grant(context.Background()); err != nil {
 			t.Error(err)

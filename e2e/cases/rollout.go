@@ -19,7 +19,7 @@ func customKindCases() []Case {
 	}
 }
 
-// What an install needs to manage Rollouts beside the flag --kinds: the definition, which Argo Rollouts brings, and the rights.
+// What an install needs to manage Rollouts beside the flag --kinds: the definition, which Argo Rollouts brings, and the webhook's rule; the rights are those of the component.
 const (
 	rolloutCRD = `
 apiVersion: apiextensions.k8s.io/v1
@@ -51,20 +51,6 @@ spec:
               type: object
               properties: {HPAReplicas: {type: integer, format: int32}, selector: {type: string}}
 `
-	rolloutRole = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: autoscaler-rollouts}
-rules:
-  - {apiGroups: [argoproj.io], resources: [rollouts], verbs: [get, list, watch, patch]}
-  - {apiGroups: [argoproj.io], resources: [rollouts/scale], verbs: [get, patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: autoscaler-rollouts}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: autoscaler-rollouts}
-subjects: [{kind: ServiceAccount, name: autoscaler, namespace: autoscale-system}]
-`
 	rolloutRule = `[{"op":"add","path":"/webhooks/0/rules/-","value":
 		{"apiGroups":["argoproj.io"],"apiVersions":["v1alpha1"],"operations":["CREATE","UPDATE"],"resources":["rollouts"],"scope":"Namespaced"}}]`
 )
@@ -76,7 +62,7 @@ func (w *World) installRollouts() dynamic.ResourceInterface {
 	rollouts := schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
 	objects := client.Resource(rollouts).Namespace(w.Namespace)
 	w.define(rolloutCRD, objects)
-	if err := w.cluster.Apply(w.t.Context(), []byte(rolloutRole)); err != nil {
+	if err := w.applyManifest(w.t.Context(), "components", "rollouts", "cluster-role.yaml"); err != nil {
 		w.t.Fatal(err)
 	}
 	configs := w.kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
