@@ -53,7 +53,7 @@ func newLab(t *testing.T) *lab {
 	if l.product, err = product.Install(t.Context(), c, binary, dir); err != nil {
 		t.Fatal(err)
 	}
-	// KEDA's API is served, and cert-manager's is not, so its optional role has nothing to be used for.
+	// So that the right to see ScaledObjects is used.
 	if err := c.Apply(t.Context(), []byte(product.ScaledObjectCRD)); err != nil {
 		t.Fatal(err)
 	}
@@ -63,10 +63,6 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	if l.objects, err = metadata.NewForConfig(config); err != nil {
-		t.Fatal(err)
-	}
-	const optional = "autoscaler-cert-manager"
-	if err := l.kube.RbacV1().RoleBindings(product.Namespace).Delete(t.Context(), optional, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if l.roles, err = RolesOf(t.Context(), l.kube, product.Namespace, product.ServiceAccount); err != nil {
