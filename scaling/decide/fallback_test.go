@@ -55,6 +55,20 @@ func TestFallbackIsNoProofOfIdleness(t *testing.T) {
 	f.says("no work seen since 13:00:01Z; zero after the cooldown of 1m0s, at 13:01:01Z")
 }
 
+// TestFallbackForPodsOutlastsTheCooldown: cpu has no say once events have been idle for the whole cooldown, but only when it could be read.
+func TestFallbackForPodsOutlastsTheCooldown(t *testing.T) {
+	unread := Trigger{Name: "cpu", Target: 50, Resource: true, Reading: Reading{Failures: 9}}
+	for name, behavior := range map[string]FallbackBehavior{"higher": CurrentReplicasIfHigher, "static": Static} {
+		t.Run(name, func(t *testing.T) {
+			f := play(t, with(workload(1, event("orders", 0), unread), minimum(0), fallback(3, 1, behavior)))
+			f.step(0, 1, FallbackInUse)
+			f.step(time.Hour, 1, FallbackInUse)
+			f.says("trigger cpu could not be read 9 times in a row; its fallback asks for 1 replica; trigger orders: 0 at a target of 10 each is not above its activation of 0")
+			f.step(time.Hour+time.Second, 0, Idle, event("orders", 0), cpu(90))
+		})
+	}
+}
+
 // TestDoubt: a value that is not the whole of it counts, and proves no idleness.
 func TestDoubt(t *testing.T) {
 	doubtful := Trigger{Name: "formula", Target: 10, Reading: Reading{Known: true, Doubt: true}}

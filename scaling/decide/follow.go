@@ -103,6 +103,9 @@ func (s *step) nameActivation() {
 		// on the way up or down, where the name is right already
 	case s.d.Unknown > 0:
 		s.settle(replicas, TriggerUnknown)
+	case s.standIn >= 0:
+		s.d.Winner = s.standIn
+		s.settle(replicas, FallbackInUse)
 	case s.braked():
 		s.settle(replicas, Paused)
 		s.until(s.in.Pause.Until)

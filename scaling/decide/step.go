@@ -30,6 +30,7 @@ type step struct {
 	events        int   // event triggers
 	eventsUnknown int   // event triggers that could not be read and have no fallback
 	doubt         bool  // an event trigger's value is not the whole of it
+	standIn       int   // a trigger that a fallback votes for, or -1
 	eventWanted   int32 // the highest proposal of an event trigger, or none
 
 	floor    int32 // the least count while active: max(Min, 1)
@@ -91,10 +92,14 @@ func (s *step) begin() {
 func (s *step) readTriggers() {
 	st := &s.st
 	st.proposals = st.proposals[:0]
+	s.standIn = -1
 	for i := range s.in.Triggers {
 		t := &s.in.Triggers[i]
 		p := s.proposal(t)
 		missing := !p.Known && !p.Fallback
+		if p.Fallback {
+			s.standIn = i
+		}
 		if missing {
 			s.d.Unknown++
 		}
@@ -148,13 +153,14 @@ func (s *step) hasIdle() bool { return s.in.Bounds.Idle >= 0 && s.in.Bounds.Idle
 
 // recommend finds the highest proposal. Without work, and where resting is allowed, an event trigger asks for the least
 // count only: its value is below its activation and therefore not worth a replica. A cpu or memory trigger says nothing at
-// zero, and nothing once the cooldown is over: it must neither wake a workload nor hold it above zero.
+// zero, and nothing once the cooldown is over: it must neither wake a workload nor hold it above zero. One that cannot be
+// read is not known to be so low, so its fallback votes on.
 func (s *step) recommend() {
 	s.d.Wanted, s.eventWanted = none, none
 	resting := s.mayRest && !s.d.Active
 	for i, p := range s.d.Proposals {
 		resource := s.in.Triggers[i].Resource
-		if !p.Known && !p.Fallback || resource && (s.in.Current == 0 || s.cooled) {
+		if !p.Known && !p.Fallback || resource && (s.in.Current == 0 || s.cooled && p.Known) {
 			continue
 		}
 		n := p.Replicas
@@ -248,10 +254,10 @@ func (s *step) atRest() bool {
 	return true
 }
 
-// goToRest takes the last step down. It needs every trigger known, every event trigger idle for the whole cooldown, and
-// a count that has already come down to the floor.
+// goToRest takes the last step down. It needs every trigger known and none only stood in for, every event trigger idle for
+// the whole cooldown, and a count that has already come down to the floor.
 func (s *step) goToRest() bool {
-	if !s.cooled || s.d.Unknown > 0 || s.in.Current > s.floor {
+	if !s.cooled || s.d.Unknown > 0 || s.standIn >= 0 || s.in.Current > s.floor {
 		return false
 	}
 	s.settle(s.rest, Idle)
