@@ -25,8 +25,10 @@ const (
 // out until the next count: an XREAD from the same ID on would return at once, and who is awake needs no second ring.
 type bell struct {
 	client redis.UniversalClient
+	// running counts the goroutines that listen on the client, for who closes it.
+	running *sync.WaitGroup
+	gone    func()
 
-	running sync.WaitGroup
 	mu      sync.Mutex
 	watches map[*watch]struct{}
 	closed  bool
@@ -67,21 +69,21 @@ func (p position) String() string {
 	return p.id.String()
 }
 
-func newBell(client redis.UniversalClient) *bell {
-	return &bell{client: client, watches: map[*watch]struct{}{}, armed: make(chan struct{}, 1)}
+// newBell makes a bell that calls gone once it is closed.
+func newBell(client redis.UniversalClient, running *sync.WaitGroup, gone func()) *bell {
+	return &bell{client: client, running: running, gone: gone, watches: map[*watch]struct{}{}, armed: make(chan struct{}, 1)}
 }
 
-// Close ends the connections too, since that is what ends an XREAD, and returns when nobody listens any more.
+// Close ends the listening, at the latest when the present XREAD comes back; closing the client makes it come back at once. It never fails.
 func (b *bell) Close() error {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.closed = true
 	if b.stop != nil {
 		b.stop()
 	}
-	b.mu.Unlock()
-	err := b.client.Close()
-	b.running.Wait()
-	return err
+	b.gone()
+	return nil
 }
 
 // wait waits until ctx ends, and returns nil then, or until the wait breaks.

@@ -65,10 +65,13 @@ func open(env scalers.Env, shared *clients, host scalers.Host, p *params) (scale
 		Stream: p.Stream, Group: p.ConsumerGroup, Measure: p.measure(p.ConsumerGroup != ""),
 		PendingTimeout: p.PendingTimeout, Limit: limit(host), User: p.Username,
 	})}
-	if p.Mode == Cluster || s.counter.query.Measure == Pending { // what is pending changes as entries are read, not as they come
+	if s.counter.query.Measure == Pending { // what is pending changes as entries are read, not as they come
 		return s, nil
 	}
-	return &waking{scaler: s}, nil
+	if bell, ok := lease.Value.bell(p.Stream); ok {
+		return &waking{scaler: s, bell: bell}, nil
+	}
+	return s, nil
 }
 
 func faults(problems []schema.Problem) error {

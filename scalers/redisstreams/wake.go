@@ -2,28 +2,73 @@ package redisstreams
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
 
 	"autoscale.io/scalers"
+	"autoscale.io/scalers/pool"
 )
+
+// maxListeners bounds the hash slots of a Redis Cluster that are listened to, since each takes a connection. The streams of further slots are polled.
+const maxListeners = 64
+
+// errListeners says that a server has as many bells as it may.
+var errListeners = errors.New("as many hash slots are listened to as may be")
 
 // server is what the triggers of one server, user and trust share.
 type server struct {
-	batch *batch
-	bell  *bell
+	client redis.UniversalClient
+	batch  *batch
+
+	// listening is the client for what waits: client itself, or on a Cluster one with room for the connections of all bells.
+	listening redis.UniversalClient
+	// bells ring for the streams of one hash slot, as one XREAD cannot wait for more of a Cluster. Elsewhere all streams are in slot 0.
+	bells   pool.Pool[int, *bell]
+	count   atomic.Int32
+	slotOf  func(stream string) int
+	running sync.WaitGroup
 }
 
 func newServer(o ClientOptions) *server {
 	client := NewClient(o)
-	return &server{batch: &batch{client: client}, bell: newBell(client)}
+	s := &server{client: client, batch: &batch{client: client}, listening: client, slotOf: func(string) int { return 0 }}
+	if o.Mode == Cluster {
+		options := o.cluster()
+		options.PoolSize, options.MaxActiveConns = maxListeners, maxListeners
+		s.listening, s.slotOf = redis.NewClusterClient(options), slotOf
+	}
+	return s
 }
 
-// Close ends the connections.
-func (s *server) Close() error { return s.bell.Close() }
+// bell leases the bell of a stream, unless it would be one more than maxListeners.
+func (s *server) bell(stream string) (lease *pool.Lease[*bell], ok bool) {
+	lease, err := s.bells.Get(s.slotOf(stream), func() (*bell, error) {
+		if s.count.Add(1) > maxListeners {
+			s.count.Add(-1)
+			return nil, errListeners
+		}
+		return newBell(s.listening, &s.running, func() { s.count.Add(-1) }), nil
+	})
+	return lease, err == nil
+}
 
-// waking is a scaler that hears of new entries. The streams of a Cluster are on many servers, and one XREAD cannot wait for them; those are polled.
+// Close ends the connections, which is what ends an XREAD, and returns when nobody listens any more.
+func (s *server) Close() error {
+	err := s.client.Close()
+	if s.listening != s.client {
+		err = errors.Join(err, s.listening.Close())
+	}
+	s.running.Wait()
+	return err
+}
+
+// waking is a scaler that hears of new entries.
 type waking struct {
 	*scaler
+	bell *pool.Lease[*bell]
 
 	mu sync.Mutex
 	// watch is the present wait, nil without one.
@@ -45,7 +90,7 @@ func (w *waking) Read(ctx context.Context) (scalers.Reading, error) {
 	defer w.mu.Unlock()
 	w.counted, w.isCounted = w.counter.seen(), true
 	if w.watch != nil {
-		w.lease.Value.bell.arm(w.watch, w.counted)
+		w.bell.Value.arm(w.watch, w.counted)
 	}
 	return reading, nil
 }
@@ -56,5 +101,8 @@ func (w *waking) Wake(ctx context.Context, wake func()) error {
 	watch := &watch{stream: w.counter.query.Stream, ring: wake, broken: make(chan error, 1), armed: w.isCounted, after: w.counted}
 	w.watch = watch
 	w.mu.Unlock()
-	return w.lease.Value.bell.wait(ctx, watch)
+	return w.bell.Value.wait(ctx, watch)
 }
+
+// Close lets go of the shared connections.
+func (w *waking) Close() error { return errors.Join(w.bell.Close(), w.scaler.Close()) }

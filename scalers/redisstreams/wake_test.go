@@ -251,12 +251,9 @@ func TestCloseDoesNotWaitForAnXREAD(t *testing.T) {
 	listens(t, server.Client(), 0)
 }
 
-func TestPendingAndClustersAreOnlyPolled(t *testing.T) {
-	b := scalertest.NewBench(t, Definition)
-	for _, more := range []string{"measure: pending", "mode: cluster"} {
-		source := b.Open(t, "{type: redis-streams, address: '127.0.0.1:1', stream: s, consumerGroup: g, target: 1, "+more+"}", nil)
-		if source.Wakes() {
-			t.Errorf("%s: wakes", more)
-		}
+func TestPendingIsOnlyPolled(t *testing.T) {
+	source := scalertest.NewBench(t, Definition).Open(t, "{type: redis-streams, address: '127.0.0.1:1', stream: s, consumerGroup: g, target: 1, measure: pending}", nil)
+	if source.Wakes() {
+		t.Error("wakes")
 	}
 }
