@@ -24,7 +24,7 @@ const module = "autoscale.io/"
 // layers lists the folders from the bottom up. A package imports only lower layers, and packages of its own folder; a * stands for
 // one name. A new folder belongs into this list.
 var layers = [][]string{
-	{"annotations", "scaling/decide", "scalers/pool", "scalers/egress"},
+	{"annotations", "scaling/decide", "scalers/pool", "scalers/workers", "scalers/egress"},
 	{"scalers"},
 	{"scalers/sqlquery"},
 	{"scalers/*", "scalers/scalertest"},

@@ -14,6 +14,8 @@ import (
 // guard bounds one scaler's reads in time and keeps its faults to itself.
 type guard struct {
 	scaler Scaler
+	// start runs a read beside the caller.
+	start func(func())
 	// late holds the answer of a read that outlived its deadline; until it comes, no further read starts.
 	late chan answer
 }
@@ -33,7 +35,7 @@ func (g *guard) read(ctx context.Context) (Reading, error) {
 		}
 	}
 	done := make(chan answer, 1)
-	go func() { done <- readOnce(ctx, g.scaler) }()
+	g.start(func() { done <- readOnce(ctx, g.scaler) })
 	select {
 	case a := <-done:
 		return a.checked()

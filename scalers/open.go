@@ -83,7 +83,10 @@ func (r *Registry) OpenResolved(host Host, trigger annotations.Trigger, resolved
 		return nil, errors.New(redact(err.Error(), source.secrets))
 	}
 	source.scaler = scaler
-	source.guard = &guard{scaler: scaler}
+	source.guard = &guard{scaler: scaler, start: host.Go}
+	if host.Go == nil {
+		source.guard.start = func(read func()) { go read() }
+	}
 	return source, nil
 }
 

@@ -44,6 +44,8 @@ type Host struct {
 	// Name and UID are the workload's. A workload that is made anew under its name has another UID.
 	Name string
 	UID  types.UID
+	// Go starts a read on another goroutine, so that nobody waits for one that outlives its deadline. Defaults to a goroutine for each.
+	Go func(func())
 }
 
 // DialContext opens a connection. It is the only way for a scaler to reach the network.

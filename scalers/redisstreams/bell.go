@@ -32,6 +32,8 @@ type bell struct {
 	mu      sync.Mutex
 	watches map[*watch]struct{}
 	closed  bool
+	// waited is what the latest XREAD waited for; nil once that has changed.
+	waited *wait
 	// stop ends the goroutine that listens; nil while there is none.
 	stop context.CancelFunc
 	// armed is told that there may be a stream to wait for.
@@ -46,6 +48,12 @@ type watch struct {
 	// armed says that an entry after that position rings.
 	armed bool
 	after position
+}
+
+// wait is one XREAD. It is sent again and again while nothing changes, and to put a thousand streams into words costs more than to send them.
+type wait struct {
+	streams map[string]position
+	command []any
 }
 
 // position is where in a stream to wait: after an ID, or where the stream ends when the wait begins.
@@ -89,7 +97,7 @@ func (b *bell) Close() error {
 // wait waits until ctx ends, and returns nil then, or until the wait breaks.
 func (b *bell) wait(ctx context.Context, w *watch) error {
 	b.mu.Lock()
-	b.watches[w] = struct{}{}
+	b.watches[w], b.waited = struct{}{}, nil
 	if b.stop == nil && !b.closed {
 		b.start()
 	}
@@ -108,6 +116,7 @@ func (b *bell) remove(w *watch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.watches, w)
+	b.waited = nil
 	if len(b.watches) == 0 && b.stop != nil {
 		b.stop()
 	}
@@ -125,6 +134,9 @@ func (b *bell) arm(w *watch, after position) {
 	b.mu.Lock()
 	same := w.armed && w.after == after
 	w.armed, w.after = true, after
+	if !same {
+		b.waited = nil
+	}
 	b.mu.Unlock()
 	if !same {
 		b.look()
@@ -168,20 +180,20 @@ func (w *watch) fail(err error) {
 
 // listen asks once, for all streams that are waited for.
 func (b *bell) listen(ctx context.Context) error {
-	streams := b.wanted()
-	if len(streams) == 0 {
+	wanted := b.wanted()
+	if len(wanted.streams) == 0 {
 		select {
 		case <-b.armed:
 		case <-ctx.Done():
 		}
 		return nil
 	}
-	found, err := b.read(ctx, streams, listenFor)
+	found, err := b.read(ctx, wanted)
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil
 	case isReply(err) && ctx.Err() == nil:
-		return b.without(ctx, streams, err)
+		return b.without(ctx, wanted.streams, err)
 	case err != nil:
 		return fmt.Errorf("XREAD: %w", err)
 	}
@@ -193,30 +205,41 @@ func (b *bell) listen(ctx context.Context) error {
 	return nil
 }
 
-// wanted are the streams that are waited for, each from the earliest position on that anybody waits at.
-func (b *bell) wanted() map[string]position {
+// wanted is the XREAD for the streams that are waited for, each from the earliest position on that anybody waits at.
+func (b *bell) wanted() *wait {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	streams := make(map[string]position, len(b.watches))
-	for w := range b.watches {
-		if after, other := streams[w.stream]; w.armed && (!other || w.after.before(after)) {
-			streams[w.stream] = w.after
+	if b.waited == nil {
+		streams := make(map[string]position, len(b.watches))
+		for w := range b.watches {
+			if after, other := streams[w.stream]; w.armed && (!other || w.after.before(after)) {
+				streams[w.stream] = w.after
+			}
 		}
+		b.waited = &wait{streams: streams, command: xread(streams, "BLOCK", listenFor.Milliseconds())}
 	}
-	return streams
+	return b.waited
+}
+
+// xread is an XREAD of one entry a stream.
+func xread(streams map[string]position, options ...any) []any {
+	command := make([]any, 0, 4+len(options)+2*len(streams))
+	command = append(append(append(command, "XREAD", "COUNT", 1), options...), "STREAMS")
+	ids := make([]any, 0, len(streams))
+	for stream, after := range streams {
+		command, ids = append(command, stream), append(ids, after.String())
+	}
+	return append(command, ids...)
 }
 
 // read returns the streams in which something has arrived. What arrived is not looked at.
-func (b *bell) read(ctx context.Context, streams map[string]position, block time.Duration) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(block, 0)+answerWithin)
+func (b *bell) read(ctx context.Context, w *wait) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenFor+answerWithin)
 	defer cancel()
-	args := make([]string, 2*len(streams))
-	i := 0
-	for stream, after := range streams {
-		args[i], args[len(streams)+i] = stream, after.String()
-		i++
-	}
-	reply, err := b.client.XRead(ctx, &redis.XReadArgs{Streams: args, Count: 1, Block: block}).Result()
+	cmd := redis.NewXStreamSliceCmd(ctx, w.command...)
+	// The error is the command's.
+	_ = b.client.Process(ctx, cmd)
+	reply, err := cmd.Result()
 	found := make([]string, 0, len(reply))
 	for _, stream := range reply {
 		found = append(found, stream.Stream)
@@ -233,7 +256,7 @@ func (b *bell) ring(found []string) {
 	var woken []*watch
 	for w := range b.watches {
 		if w.armed && arrived[w.stream] {
-			w.armed = false
+			w.armed, b.waited = false, nil
 			woken = append(woken, w)
 		}
 	}
@@ -248,7 +271,7 @@ func (b *bell) ring(found []string) {
 func (b *bell) without(ctx context.Context, streams map[string]position, refused error) error {
 	failed := map[string]error{}
 	for stream, after := range streams {
-		_, err := b.read(ctx, map[string]position{stream: after}, -1)
+		_, err := b.read(ctx, &wait{command: xread(map[string]position{stream: after})})
 		switch {
 		case isReply(err) && !errors.Is(err, redis.Nil):
 			failed[stream] = fmt.Errorf("XREAD on stream %q: %w", stream, err)
@@ -263,7 +286,7 @@ func (b *bell) without(ctx context.Context, streams map[string]position, refused
 	defer b.mu.Unlock()
 	for w := range b.watches {
 		if err := failed[w.stream]; err != nil {
-			w.armed = false
+			w.armed, b.waited = false, nil
 			w.fail(err)
 		}
 	}

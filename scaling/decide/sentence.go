@@ -12,6 +12,8 @@ import (
 // reads costs nothing. Times are in UTC.
 func (d Decision) Sentence(in Input) string {
 	w := &sentence{d: &d, in: &in}
+	const usual = 192 // bytes
+	w.Grow(usual)
 	switch d.Reason {
 	case Conflict:
 		w.add(in.Rival, " scales this workload too; holding ", replicas(d.Replicas), " until one of the two is gone")

@@ -13,6 +13,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/scalers"
+	"autoscale.io/scalers/workers"
 	"autoscale.io/scaling/board"
 )
 
@@ -42,13 +43,15 @@ type Poller struct {
 	ctx       context.Context
 	workloads map[board.Key]*workload
 	running   sync.WaitGroup
+	// workers run the polls and the reads.
+	workers *workers.Group
 	// batches numbers the orders of all workloads, so that no number comes twice.
 	batches atomic.Int64
 }
 
 // New returns a Poller whose reads end with ctx.
 func New(ctx context.Context, deps Deps) *Poller {
-	return &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}}
+	return &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}, workers: workers.New()}
 }
 
 // Upsert starts to poll a workload, or changes how it is polled. Triggers that did not change keep their source and reading. The decision's memory is
@@ -137,4 +140,5 @@ func (p *Poller) Close() {
 		p.Remove(key)
 	}
 	p.running.Wait()
+	p.workers.Close()
 }

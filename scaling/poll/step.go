@@ -44,7 +44,7 @@ func (w *workload) setTimer(now, next time.Time) {
 	w.fires = next
 	delay := max(next.Sub(now), 0)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(delay, w.poll)
+		w.timer = time.AfterFunc(delay, func() { w.poller.workers.Go(w.poll) })
 		return
 	}
 	w.timer.Reset(delay)

@@ -219,7 +219,7 @@ func (w *workload) begin(now time.Time) (round, bool) {
 		return round{}, false
 	}
 	r := round{
-		host: scalers.Host{Namespace: w.key.Namespace, Name: w.key.Name, UID: w.uid, MaxReplicas: w.ceiling},
+		host: scalers.Host{Namespace: w.key.Namespace, Name: w.key.Name, UID: w.uid, MaxReplicas: w.ceiling, Go: w.poller.workers.Go},
 		refs: w.poller.deps.References(w.key, w.settings.EnvContainer),
 	}
 	for _, t := range w.triggers {
