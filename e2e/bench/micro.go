@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/tree"
 )
 
 // micro runs the Go benchmarks of the decision and of admission, in processes of their own.
@@ -40,7 +40,7 @@ var measured = regexp.MustCompile(`([\d.e+]+) (\S+/op)`)
 
 // goBench returns the figures of one benchmark by their units.
 func goBench(ctx context.Context, pkg, name string) (map[string]float64, error) {
-	root, err := product.Root(ctx)
+	root, err := tree.Root(ctx)
 	if err != nil {
 		return nil, err
 	}

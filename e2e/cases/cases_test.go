@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/tree"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +38,7 @@ func TestCases(t *testing.T) {
 }
 
 func TestDocsAreFresh(t *testing.T) {
-	root, err := product.Root(t.Context())
+	root, err := tree.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"autoscale.io/annotations"
-	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/tree"
 	"autoscale.io/scaling/report"
 )
 
@@ -154,7 +154,7 @@ func (j *jobs) warned(job *batchv1.Job) []string {
 
 // applyManifest applies one file of the install, by its path below manifests.
 func (w *World) applyManifest(ctx context.Context, path ...string) error {
-	root, err := product.Root(ctx)
+	root, err := tree.Root(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/tree"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -260,7 +260,7 @@ func (w *World) bothValid(t *testing.T) {
 // example reads a Deployment of docs/examples, in the case's namespace and in a hurry.
 func (w *World) example(file string) *appsv1.Deployment {
 	w.t.Helper()
-	root, err := product.Root(w.t.Context())
+	root, err := tree.Root(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}

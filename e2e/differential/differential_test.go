@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/tree"
 )
 
 var (
@@ -131,7 +131,7 @@ func (x *trial) differ(d *Difference) {
 
 // TestDocsListTheDifferences compares the headings of docs/differences.md with what is shown here.
 func TestDocsListTheDifferences(t *testing.T) {
-	root, err := product.Root(t.Context())
+	root, err := tree.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"autoscale.io/e2e/cluster"
 	"autoscale.io/e2e/install"
 	"autoscale.io/e2e/product"
+	"autoscale.io/e2e/tree"
 )
 
 // choices are the components of kustomize and the values of the chart that stand for the same.
@@ -34,15 +35,15 @@ var inNamespaces = map[string][]string{"by-namespace": {"shop", "billing"}}
 
 func root(t *testing.T) string {
 	t.Helper()
-	dir, err := product.Root(t.Context())
+	dir, err := tree.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// overlay renders a kustomization in a folder of its own; %s stands for manifests.
-func overlay(t *testing.T, text string) []*unstructured.Unstructured {
+// overlayDir holds a kustomization; %s stands for manifests.
+func overlayDir(t *testing.T, text string) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -55,7 +56,13 @@ func overlay(t *testing.T, text string) []*unstructured.Unstructured {
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(strings.ReplaceAll(text, "%s", manifests)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return objects(t, dir)
+	return dir
+}
+
+// overlay renders such a kustomization.
+func overlay(t *testing.T, text string) []*unstructured.Unstructured {
+	t.Helper()
+	return objects(t, overlayDir(t, text))
 }
 
 func objects(t *testing.T, dir string) []*unstructured.Unstructured {

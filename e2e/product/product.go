@@ -17,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,6 +24,7 @@ import (
 	"k8s.io/client-go/util/cert"
 
 	"autoscale.io/e2e/cluster"
+	"autoscale.io/e2e/tree"
 )
 
 // Names in the shipped manifests.
@@ -49,7 +49,7 @@ type Product struct {
 
 // Build compiles the autoscaler into dir and returns the path. Progress goes to w.
 func Build(ctx context.Context, dir string, w io.Writer) (string, error) {
-	root, err := Root(ctx)
+	root, err := tree.Root(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -62,37 +62,53 @@ func Build(ctx context.Context, dir string, w io.Writer) (string, error) {
 	return path, nil
 }
 
-// Root is the folder of the module autoscale.io, found through the go command so that it is right from any folder of this module.
-func Root(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "autoscale.io").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module autoscale.io: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
-
 // Install applies the shipped manifests and prepares a folder for the product's files below dir. The autoscaler itself is not running yet.
 func Install(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Product, error) {
-	root, err := Root(ctx)
+	root, err := tree.Root(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.ApplyDir(ctx, filepath.Join(root, "manifests")); err != nil {
 		return nil, fmt.Errorf("install the manifests: %w", err)
 	}
+	p, err := Attach(ctx, c, binary, dir)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.serveAt(ctx, p.WebhookAddress())
+}
+
+// Attach prepares a folder for the files of an autoscaler whose manifests are installed already, and leaves those as they are.
+func Attach(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Product, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	p := &Product{cluster: c, binary: binary, dir: dir, port: port}
-	if err := p.serveAt(ctx, loopback+":"+strconv.Itoa(port)); err != nil {
-		return nil, err
-	}
 	access, err := c.TokenConfig(ctx, Namespace, ServiceAccount)
 	if err != nil {
 		return nil, err
 	}
 	return p, cluster.WriteKubeconfig(p.kubeconfig(), access)
+}
+
+// Reach leads the Service, which the shipped webhook configuration names, to the first replica, so that the certificate is one for the Service, too. The one thing
+// that the configuration has to say more is the port.
+func (p *Product) Reach(ctx context.Context) error {
+	kube, err := kubernetes.NewForConfig(p.cluster.Config())
+	if err != nil {
+		return err
+	}
+	const elsewhere = `{"spec":{"type":"ExternalName","externalName":"localhost","clusterIP":null,"clusterIPs":null}}`
+	if _, err := kube.CoreV1().Services(Namespace).Patch(ctx, Service, types.MergePatchType, []byte(elsewhere), metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("lead the Service to this host: %w", err)
+	}
+	patch := fmt.Sprintf(`[{"op":"add","path":"/webhooks/0/clientConfig/service/port","value":%d}]`, p.port)
+	configs := kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	if _, err := configs.Patch(ctx, WebhookConfig, types.JSONPatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("lead the webhook to port %d: %w", p.port, err)
+	}
+	return nil
 }
 
 // Binary is the path of the autoscaler's program.
