@@ -5,6 +5,7 @@ FUZZTIME ?= 10s
 CASES ?=
 BENCH ?=
 KEEP ?=
+IMAGE ?=
 
 # The control plane of the module e2e is compiled with -trimpath; what shares its packages is, too, or they are compiled twice.
 E2E := cd e2e && GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
@@ -18,6 +19,10 @@ help: ## List the targets.
 .PHONY: build
 build: ## Build bin/autoscaler.
 	$(GO) build -trimpath -o bin/autoscaler ./cmd/autoscaler
+
+.PHONY: image
+image: ## Write the container image for amd64 and arm64 to build/autoscaler.oci.tar, and print its digest; IMAGE=… names it. It needs no container engine.
+	@$(E2E) $(GO) run ./cmd/image -o ../build/autoscaler.oci.tar $(if $(IMAGE),-name $(IMAGE))
 
 .PHONY: test
 test: deps ## Run every check: unit, lint and e2e. All of them run and report, whichever fails.
