@@ -74,7 +74,7 @@ func withHelm(t *testing.T, l *lab) {
 	}
 	l.wantNothing(t)
 	seen.want(t, "web", written, wanted)
-	seen.want(t, "asleep", written, 0)
+	seen.want(t, "asleep", written, 1, 0)
 	l.wantFree(t, "shop", "web", time.Second)
 	seen.want(t, "web", written, wanted, 5)
 }

@@ -3,7 +3,9 @@ package install_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -19,11 +21,7 @@ import (
 func byNamespace(t *testing.T, l *lab) {
 	overlaid := overlayDir(t, "resources: [%s]\ncomponents: [%s/components/by-namespace]\n")
 	l.must(t, "apply", "--validate=strict", "-k", overlaid)
-	t.Cleanup(func() {
-		if _, err := l.run(context.Background(), "delete", "-k", overlaid); err != nil {
-			t.Error(err)
-		}
-	})
+	l.removeAfter(t, overlaid)
 	for _, namespace := range []string{"shop", "elsewhere"} {
 		l.namespace(t, namespace)
 	}
@@ -47,11 +45,21 @@ func byNamespace(t *testing.T, l *lab) {
 	shop.want(t, "plain", written, wanted)
 	shop.want(t, "referring", written, wanted)
 	l.wantOutOfReach(t)
-	t.Log(autoscaler.LogTail())
-	t.Log(l.must(t, "get", "events", "-A"))
-	m, _ := autoscaler.Metrics(t.Context())
-	t.Log(m)
-	t.Log(l.must(t, "get", "deploy", "-A", "-o", "yaml"))
+	for _, name := range []string{"plain", "referring"} {
+		said := fmt.Sprintf(`"level":"ERROR","msg":"Reconciler error","workload":"deployments.apps elsewhere/%[1]s",.*`+
+			`"err":"read the scale of deployments.apps elsewhere/%[1]s: deployments.apps \\"%[1]s\\" is forbidden: User \\"system:serviceaccount:autoscale-system:autoscaler\\" `+
+			`cannot get resource \\"deployments/scale\\" in API group \\"apps\\" in the namespace \\"elsewhere\\""`, name)
+		await(t, "the log says that "+name+" is left alone", func(context.Context) error {
+			log, err := os.ReadFile(autoscaler.Log())
+			if err == nil && !regexp.MustCompile(said).Match(log) {
+				return fmt.Errorf("there is no %s", said)
+			}
+			return err
+		})
+		if d := l.get(t, "elsewhere", name); d.Generation != 1 || d.Annotations[annotations.StatusKey] != "" {
+			t.Errorf("elsewhere %s is touched: generation %d, status %q", name, d.Generation, d.Annotations[annotations.StatusKey])
+		}
+	}
 	elsewhere.want(t, "plain", written)
 	elsewhere.want(t, "referring", written)
 }
