@@ -75,7 +75,7 @@ func (l *lab) strict(t *testing.T) *strict {
 	return s
 }
 
-// faults are what the API server has against an object, warnings included, which nothing is created for.
+// faults are what the API server has against an object, warnings included. Nothing is created.
 func (s *strict) faults(ctx context.Context, object *unstructured.Unstructured) error {
 	kind := object.GroupVersionKind()
 	mapping, err := s.mapper.RESTMapping(kind.GroupKind(), kind.Version)
@@ -98,9 +98,9 @@ func (s *strict) faults(ctx context.Context, object *unstructured.Unstructured) 
 	return err
 }
 
-// everyChoiceIsAccepted asks for each component of kustomize, and for each choice of the chart, in the namespace of the manifests and in another.
-func everyChoiceIsAccepted(t *testing.T, l *lab) {
-	s := l.strict(t)
+// prepare makes what a dry run needs: namespaces that warn of pods they would not take, and the kinds of the Prometheus operator.
+func (l *lab) prepare(t *testing.T) {
+	t.Helper()
 	// Of pods that it would not take, Kubernetes warns whoever makes a Deployment, where a namespace asks for that.
 	for _, namespace := range []string{product.Namespace, "scaling", "shop", "billing"} {
 		l.namespace(t, namespace)
@@ -118,6 +118,12 @@ func everyChoiceIsAccepted(t *testing.T, l *lab) {
 		_, err := l.run(t.Context(), "get", "servicemonitors,prometheusrules", "--all-namespaces")
 		return err
 	})
+}
+
+// everyChoiceIsAccepted asks for each component of kustomize, and for each choice of the chart, in the namespace of the manifests and in another.
+func everyChoiceIsAccepted(t *testing.T, l *lab) {
+	l.prepare(t)
+	s := l.strict(t)
 	accepted := func(t *testing.T, list []*unstructured.Unstructured) {
 		t.Helper()
 		if len(list) < 15 {

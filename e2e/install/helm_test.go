@@ -9,6 +9,31 @@ import (
 	"autoscale.io/e2e/product"
 )
 
+// upgrade is one of the chart, with what is there afterwards.
+type upgrade struct {
+	name   string
+	values map[string]any
+	// reuse keeps the values of before.
+	reuse    bool
+	replicas int32
+	policy   bool
+}
+
+// wantUpgraded looks at the install before the new pods have had a say.
+func (l *lab) wantUpgraded(t *testing.T, u upgrade, bundle []byte) {
+	t.Helper()
+	if after := l.bundle(t); len(after) == 0 || !bytes.Equal(after, bundle) {
+		t.Errorf("%s: the webhook's authority has changed from\n%s\nto\n%s", u.name, bundle, after)
+	}
+	if got := l.get(t, product.Namespace, "autoscaler"); *got.Spec.Replicas != u.replicas || got.Status.UpdatedReplicas != u.replicas {
+		t.Errorf("%s: %d replicas, %d of them updated; want %d", u.name, *got.Spec.Replicas, got.Status.UpdatedReplicas, u.replicas)
+	}
+	_, err := l.run(t.Context(), "--namespace", product.Namespace, "get", "networkpolicy", "autoscaler")
+	if found := err == nil; found != u.policy {
+		t.Errorf("%s: there is a network policy: %v", u.name, found)
+	}
+}
+
 // withHelm installs the chart, upgrades it four times, each with a new process as the pods would be new, and uninstalls it.
 func withHelm(t *testing.T, l *lab) {
 	chart := chartIn(t, product.Namespace)
@@ -32,38 +57,23 @@ func withHelm(t *testing.T, l *lab) {
 	l.create(t, "shop", "web")
 	l.awaitReplicas(t, "shop", "web", wanted)
 	l.sleeper(t, "shop", "asleep")
-	for _, upgrade := range []struct {
-		name     string
-		values   map[string]any
-		reuse    bool
-		replicas int32
-		policy   bool
-	}{
+	for _, u := range []upgrade{
 		{"nothing new", nil, false, 2, false},
 		{"new values", map[string]any{"replicas": 3, "podLabels": map[string]any{"team": "platform"}}, false, 3, false},
 		{"reused values", nil, true, 3, false},
 		{"reused and new values", map[string]any{"networkPolicy": true, "podLabels": map[string]any{"team": "base"}}, true, 3, true},
 	} {
-		if err := chart.Upgrade(t.Context(), upgrade.values, upgrade.reuse); err != nil {
-			t.Fatalf("%s: %v", upgrade.name, err)
+		if err := chart.Upgrade(t.Context(), u.values, u.reuse); err != nil {
+			t.Fatalf("%s: %v", u.name, err)
 		}
-		if after := l.bundle(t); len(after) == 0 || !bytes.Equal(after, before) {
-			t.Errorf("%s: the webhook's authority has changed from\n%s\nto\n%s", upgrade.name, before, after)
-		}
-		if got := l.get(t, product.Namespace, "autoscaler"); *got.Spec.Replicas != upgrade.replicas || got.Status.UpdatedReplicas != upgrade.replicas {
-			t.Errorf("%s: %d replicas, %d of them updated; want %d", upgrade.name, *got.Spec.Replicas, got.Status.UpdatedReplicas, upgrade.replicas)
-		}
-		_, err := l.run(t.Context(), "--namespace", product.Namespace, "get", "networkpolicy", "autoscaler")
-		if found := err == nil; found != upgrade.policy {
-			t.Errorf("%s: there is a network policy: %v", upgrade.name, found)
-		}
-		next := l.start(t, upgrade.name)
+		l.wantUpgraded(t, u, before)
+		next := l.start(t, u.name)
 		if err := running.Stop(); err != nil {
 			t.Error(err)
 		}
 		running = next
 		if after := l.awaitWebhook(t, "shop"); !bytes.Equal(after, before) {
-			t.Errorf("%s: the new process has changed the webhook's authority from\n%s\nto\n%s", upgrade.name, before, after)
+			t.Errorf("%s: the new process has changed the webhook's authority from\n%s\nto\n%s", u.name, before, after)
 		}
 	}
 	if err := chart.Uninstall(); err != nil {
