@@ -43,7 +43,7 @@ e2e: deps controlplane ## Run the tests on a real control plane, one cluster at 
 	$(E2E) $(GO) test -p 1 -timeout 30m ./...
 
 .PHONY: controlplane
-controlplane: ## Build the control plane of the tests, once: about 6 minutes on 2 cores.
+controlplane: ## Build the control plane of the tests and cert-manager, once: about 9 minutes on 2 cores.
 	@echo "controlplane: compiling its builder (a first time takes about 2 minutes)"
 	@$(E2E) $(GO) run ./cmd/controlplane
 

@@ -69,7 +69,7 @@ var (
 			why: "helpers of tests do not belong into the product"},
 		{of: []string{"annotations", "scalers", "scaling", "webhook"}, deny: []string{"flag", "github.com/spf13/pflag", "os/signal", "autoscale.io/cmd", "autoscale.io/e2e"},
 			why: "flags, signals and wiring are the business of commands"},
-		{of: []string{"e2e/cluster", "e2e/controlplane"}, deny: []string{"autoscale.io/annotations", "autoscale.io/scalers", "autoscale.io/scaling", "autoscale.io/webhook"},
+		{of: []string{"e2e/cluster", "e2e/controlplane", "e2e/certmanager"}, deny: []string{"autoscale.io/annotations", "autoscale.io/scalers", "autoscale.io/scaling", "autoscale.io/webhook"},
 			why: "the control plane is the judge and knows nothing of the product"},
 	}
 )

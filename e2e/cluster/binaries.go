@@ -30,6 +30,36 @@ func partNames() []string {
 	return []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "metrics-server"}
 }
 
+// recipe is what a folder of programs is built from.
+type recipe struct {
+	// module is the folder of the sources in the module autoscale.io/e2e, a module of its own.
+	module   string
+	programs []program
+	// links are further names of the first program.
+	links []string
+	// copies are folders to copy out of modules, by the name in the build.
+	copies map[string]moduleFolder
+	// key is what else names a build, beside the sources.
+	key []any
+}
+
+type program struct{ name, pkg, what string }
+
+type moduleFolder struct{ module, folder string }
+
+func controlPlaneRecipe() recipe {
+	return recipe{
+		module: controlPlaneName,
+		programs: []program{
+			{controlPlaneName, ".", "the Kubernetes control plane (a first time takes about 6 minutes on 2 cores)"},
+			{kwokName, kwokPackage, "KWOK"},
+			{Kubectl, kubectlPackage, "kubectl"},
+		},
+		links: partNames(),
+		key:   []any{kwokPackage, kubectlPackage, partNames()},
+	}
+}
+
 // Binaries is a folder that holds the programs of a cluster: etcd, kube-apiserver, kube-controller-manager,
 // kube-scheduler, metrics-server, kwok and kubectl. It can serve as KUBEBUILDER_ASSETS for controller-runtime's envtest.
 type Binaries struct {
@@ -44,7 +74,7 @@ type BuildOptions struct {
 	// Source is the folder of the module autoscale.io/e2e/controlplane. Defaults to what the go command finds from the
 	// working directory, which then has to lie inside the module autoscale.io/e2e.
 	Source string
-	// Cache is the folder for the built programs, 300 MB for each build. Defaults to autoscale.io in the user's cache
+	// Cache is the folder for the built programs, 300 MB for each build, and 70 MB for one of cert-manager. Defaults to autoscale.io in the user's cache
 	// folder. Builds that nobody used for 14 days are removed from it.
 	Cache string
 	// Progress is told what is built and, every 10 s, that the build goes on. Defaults to standard error.
@@ -55,17 +85,21 @@ type BuildOptions struct {
 // 2 cores and downloads the modules; builders that run at once wait for each other. A build that fails or is cancelled
 // leaves nothing behind.
 func Build(ctx context.Context, options BuildOptions) (Binaries, error) {
+	return controlPlaneRecipe().provide(ctx, options)
+}
+
+func (r recipe) provide(ctx context.Context, options BuildOptions) (Binaries, error) {
 	if options.Progress == nil {
 		options.Progress = os.Stderr
 	}
-	source, err := findSource(ctx, options.Source)
+	source, err := r.findSource(ctx, options.Source)
 	if err != nil {
 		return Binaries{}, err
 	}
 	if options.Cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return Binaries{}, fmt.Errorf("finding a cache folder for the control plane's programs: %w", err)
+			return Binaries{}, fmt.Errorf("finding a cache folder for the programs: %w", err)
 		}
 		options.Cache = filepath.Join(user, "autoscale.io")
 	}
@@ -73,20 +107,20 @@ func Build(ctx context.Context, options BuildOptions) (Binaries, error) {
 	if err != nil {
 		return Binaries{}, err
 	}
-	hash, err := hashSources(source, version)
+	hash, err := r.hashSources(source, version)
 	if err != nil {
 		return Binaries{}, err
 	}
-	b := builder{source: source, cache: options.Cache, target: filepath.Join(options.Cache, hash), progress: options.Progress}
+	b := builder{recipe: r, source: source, cache: options.Cache, target: filepath.Join(options.Cache, hash), progress: options.Progress}
 	if err := b.ensure(ctx); err != nil {
 		return Binaries{}, err
 	}
 	return Binaries{Dir: b.target}, nil
 }
 
-// findSource returns the control plane's folder. The go command is asked for the module around it, so that the answer is
+// findSource returns the folder of the sources. The go command is asked for the module around it, so that the answer is
 // right from any folder of that module, whether or not paths were trimmed from the running binary.
-func findSource(ctx context.Context, given string) (string, error) {
+func (r recipe) findSource(ctx context.Context, given string) (string, error) {
 	if given != "" {
 		return filepath.Abs(given)
 	}
@@ -94,7 +128,7 @@ func findSource(ctx context.Context, given string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("finding the sources of module %s: run from a folder inside it, or name the folder: %w", modulePath, err)
 	}
-	return filepath.Join(dir, controlPlaneName), nil
+	return filepath.Join(dir, r.module), nil
 }
 
 func goCommand(ctx context.Context, dir string, args ...string) (string, error) {
@@ -111,18 +145,18 @@ func goCommand(ctx context.Context, dir string, args ...string) (string, error) 
 	return strings.TrimSpace(string(output)), nil
 }
 
-// hashSources names a build after all that goes into it. The control plane is a module of its own, so that go.sum holds
+// hashSources names a build after all that goes into it. Its sources are a module of their own, so that go.sum holds
 // its dependencies alone: those of the product and the tests come and go without a build.
-func hashSources(source, goVersion string) (string, error) {
+func (r recipe) hashSources(source, goVersion string) (string, error) {
 	sources, err := filepath.Glob(filepath.Join(source, "*.go"))
 	if err != nil {
 		return "", err
 	}
 	if len(sources) == 0 {
-		return "", fmt.Errorf("no Go files in %s; wanted the folder of module %s/%s", source, modulePath, controlPlaneName)
+		return "", fmt.Errorf("no Go files in %s; wanted the folder of module %s/%s", source, modulePath, r.module)
 	}
 	hash := sha256.New()
-	fmt.Fprintln(hash, goVersion, runtime.GOOS, runtime.GOARCH, kwokPackage, kubectlPackage, partNames())
+	fmt.Fprintln(hash, append([]any{goVersion, runtime.GOOS, runtime.GOARCH}, r.key...)...)
 	for _, path := range append([]string{filepath.Join(source, "go.sum")}, sources...) {
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -136,6 +170,7 @@ func hashSources(source, goVersion string) (string, error) {
 
 // builder makes one folder of programs in the cache.
 type builder struct {
+	recipe
 	source, cache, target string
 	progress              io.Writer
 }

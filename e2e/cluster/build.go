@@ -22,18 +22,23 @@ func (b builder) build(ctx context.Context) error {
 	if err := os.Chmod(scratch, 0o755); err != nil {
 		return err
 	}
-	for _, program := range []struct{ name, pkg, what string }{
-		{controlPlaneName, ".", "the Kubernetes control plane (a first time takes about 6 minutes on 2 cores)"},
-		{kwokName, kwokPackage, "KWOK"},
-		{Kubectl, kubectlPackage, "kubectl"},
-	} {
-		if err := b.compile(ctx, filepath.Join(scratch, program.name), program.pkg, program.what); err != nil {
+	for _, one := range b.programs {
+		if err := b.compile(ctx, filepath.Join(scratch, one.name), one.pkg, one.what); err != nil {
 			return err
 		}
 	}
-	for _, part := range partNames() {
-		if err := os.Symlink(controlPlaneName, filepath.Join(scratch, part)); err != nil {
+	for _, name := range b.links {
+		if err := os.Symlink(b.programs[0].name, filepath.Join(scratch, name)); err != nil {
 			return err
+		}
+	}
+	for name, from := range b.copies {
+		dir, err := goCommand(ctx, b.source, "list", "-m", "-f", "{{.Dir}}", from.module)
+		if err != nil {
+			return err
+		}
+		if err := os.CopyFS(filepath.Join(scratch, name), os.DirFS(filepath.Join(dir, from.folder))); err != nil {
+			return fmt.Errorf("copying %s of %s: %w", from.folder, from.module, err)
 		}
 	}
 	return os.Rename(scratch, b.target)

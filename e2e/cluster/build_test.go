@@ -77,6 +77,32 @@ func TestBuildOnceForManyBuilders(t *testing.T) {
 	}
 }
 
+func TestCertManagerComesWithItsDefinitions(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "go.mod"), `module autoscale.io/e2e/certmanager
+
+go 1.26
+
+require github.com/cert-manager/cert-manager v0.0.0
+
+replace github.com/cert-manager/cert-manager => ./released
+`)
+	write(t, filepath.Join(dir, "go.sum"), "")
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() {}\n")
+	write(t, filepath.Join(dir, "released/go.mod"), "module github.com/cert-manager/cert-manager\n\ngo 1.26\n")
+	write(t, filepath.Join(dir, "released/deploy/crds/issuers.yaml"), "kind: CustomResourceDefinition\n")
+	built, err := cluster.BuildCertManager(t.Context(), cluster.BuildOptions{Source: dir, Cache: t.TempDir(), Progress: &bytes.Buffer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(built.Path("certmanager")); err != nil || info.Mode()&0o111 == 0 {
+		t.Errorf("%v, wanted a program", err)
+	}
+	if got, err := os.ReadFile(built.Path("crds/issuers.yaml")); err != nil || string(got) != "kind: CustomResourceDefinition\n" {
+		t.Errorf("the definitions are %q, %v", got, err)
+	}
+}
+
 func TestChangedSourceIsBuiltAnew(t *testing.T) {
 	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
 	first, err := cluster.Build(t.Context(), options)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -29,7 +31,15 @@ type Cluster struct {
 	config     *rest.Config
 	client     kubernetes.Interface
 	kubeconfig string
-	parts      []*Process // in the order of their start
+
+	mu    sync.Mutex
+	parts []*Process // in the order of their start
+}
+
+func (c *Cluster) addPart(p *Process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parts = append(c.parts, p)
 }
 
 // Start brings up a cluster and returns once the API server is ready, the controllers and the scheduler are healthy, the
@@ -146,8 +156,8 @@ func (c *Cluster) run(ctx context.Context) error {
 func (c *Cluster) Stop() error {
 	var errs []error
 	// Killed, last started first: the data goes anyway, and a polite end takes the API server seconds.
-	for i := len(c.parts) - 1; i >= 0; i-- {
-		errs = append(errs, c.parts[i].Kill())
+	for _, part := range slices.Backward(c.Parts()) {
+		errs = append(errs, part.Kill())
 	}
 	if c.dir != "" && !c.options.Keep {
 		errs = append(errs, os.RemoveAll(c.dir))
@@ -159,6 +169,10 @@ func (c *Cluster) Stop() error {
 func (c *Cluster) Dir() string { return c.dir }
 
 // Parts are all parts of the cluster, in the order of their start.
-func (c *Cluster) Parts() []*Process { return append([]*Process(nil), c.parts...) }
+func (c *Cluster) Parts() []*Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]*Process(nil), c.parts...)
+}
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }

@@ -112,7 +112,7 @@ func (c *Cluster) part(name string, args []string, ready func(context.Context) e
 		Log:   c.path("logs/" + name + ".log"),
 		Ready: ready,
 	})
-	c.parts = append(c.parts, p)
+	c.addPart(p)
 	return p
 }
 
