@@ -31,11 +31,20 @@ type apiProxy struct {
 	late atomic.Int64
 	// loseAnswers is how many creates of Jobs are carried out and answered with 504.
 	loseAnswers atomic.Int32
+	// conflicts answers 409 to what would change a webhook configuration; conflicted counts them.
+	conflicts  atomic.Bool
+	conflicted atomic.Int64
 }
 
 func (w *World) apiProxy() *apiProxy {
 	w.t.Helper()
-	config, err := w.cluster.TokenConfig(w.t.Context(), product.Namespace, product.ServiceAccount)
+	return w.apiProxyFor(product.Namespace)
+}
+
+// apiProxyFor is for the replicas of an install in a namespace.
+func (w *World) apiProxyFor(namespace string) *apiProxy {
+	w.t.Helper()
+	config, err := w.cluster.TokenConfig(w.t.Context(), namespace, product.ServiceAccount)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -57,6 +66,11 @@ func (w *World) apiProxy() *apiProxy {
 			http.Error(rw, "etcdserver: request timed out", http.StatusInternalServerError)
 			return
 		}
+		if p.conflicts.Load() && r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/mutatingwebhookconfigurations/") {
+			p.conflicted.Add(1)
+			answerConflict(rw)
+			return
+		}
 		if slow := time.Duration(p.slow.Load()); slow > 0 && r.URL.Query().Get("watch") == "" {
 			select {
 			case <-time.After(slow):
@@ -70,6 +84,13 @@ func (w *World) apiProxy() *apiProxy {
 		p.server.Close()
 	})
 	return p
+}
+
+// answerConflict is what the API server says when another writer came first.
+func answerConflict(rw http.ResponseWriter) {
+	rw.Header().Set("Content-Type", "application/json")
+	rw.WriteHeader(http.StatusConflict)
+	_, _ = io.WriteString(rw, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"the object has been modified","reason":"Conflict","code":409}`)
 }
 
 // isListOfJobs recognises the list of the Jobs of templates, also in the form of a watch that begins with what there is.

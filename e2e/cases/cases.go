@@ -34,6 +34,8 @@ func All() []Case {
 		zeroCases(),
 		gitCases(),
 		webhookCases(),
+		certsCases(),
+		reachCases(),
 		annotationCases(),
 		numberCases(),
 		kindCases(),

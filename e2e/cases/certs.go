@@ -14,7 +14,7 @@ import (
 	"autoscale.io/e2e/product"
 )
 
-// selfSigned runs a second replica as the shipped Deployment does, with --certs=self-signed, and looks whether its rights are enough to make a certificate that
+// selfSigned runs a second replica as the shipped Deployment does, with --certs=auto where cert-manager is not installed, and looks whether its rights are enough to make a certificate that
 // the API server would trust.
 func selfSigned(t *testing.T, w *World) {
 	configs := w.kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
@@ -32,7 +32,7 @@ func selfSigned(t *testing.T, w *World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := w.product.Start(t.Context(), "self-signed", "--certs=self-signed", "--webhook-port="+address.Port)
+	second, err := w.product.Start(t.Context(), "self-signed", "--certs=auto", "--webhook-port="+address.Port)
 	if err != nil {
 		t.Fatal(err)
 	}

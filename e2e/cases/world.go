@@ -295,8 +295,11 @@ func (w *World) await(what string, within time.Duration, condition func(context.
 	w.t.Helper()
 	var last error
 	err := wait.PollUntilContextTimeout(w.t.Context(), 50*time.Millisecond, within, true, func(ctx context.Context) (bool, error) {
-		last = condition(ctx)
-		return last == nil, nil
+		now := condition(ctx)
+		if now == nil || last == nil || ctx.Err() == nil { // that the time is over says nothing of what was wrong
+			last = now
+		}
+		return now == nil, nil
 	})
 	if err != nil {
 		w.t.Fatalf("%s: not within %s: %v", what, within, last)

@@ -44,7 +44,10 @@ type Product struct {
 	cluster *cluster.Cluster
 	binary  string
 	dir     string
-	port    int
+	// port is that of the first replica's webhook; 0 when each has one of its own.
+	port int
+	// namespace and config are those of the install.
+	namespace, config string
 }
 
 // Build compiles the autoscaler into dir and returns the path. Progress goes to w.
@@ -84,12 +87,17 @@ func Attach(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Produ
 	if err != nil {
 		return nil, err
 	}
-	p := &Product{cluster: c, binary: binary, dir: dir, port: port}
-	access, err := c.TokenConfig(ctx, Namespace, ServiceAccount)
+	p := &Product{cluster: c, binary: binary, dir: dir, port: port, namespace: Namespace, config: WebhookConfig}
+	return p, p.writeAccess(ctx)
+}
+
+// writeAccess writes the kubeconfig of the install's account.
+func (p *Product) writeAccess(ctx context.Context) error {
+	access, err := p.cluster.TokenConfig(ctx, p.namespace, ServiceAccount)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p, cluster.WriteKubeconfig(p.kubeconfig(), access)
+	return cluster.WriteKubeconfig(p.kubeconfig(), access)
 }
 
 // Reach leads the Service, which the shipped webhook configuration names, to the first replica, so that the certificate is one for the Service, too. The one thing
@@ -173,6 +181,9 @@ type Autoscaler struct {
 
 // webhookPort is that of a replica about to start: the port that the webhook configuration names, unless another one listens there.
 func (p *Product) webhookPort() (int, error) {
+	if p.port == 0 {
+		return freePort()
+	}
 	listener, err := net.Listen("tcp", p.WebhookAddress())
 	if err != nil {
 		return freePort()
@@ -207,7 +218,7 @@ func (p *Product) start(ctx context.Context, name string, wait bool, args []stri
 	command := cluster.Command{
 		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"),
 		Args: append([]string{
-			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + Namespace, "--identity=" + name,
+			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + p.namespace, "--webhook-config=" + p.config, "--identity=" + name,
 			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(a.webhook),
 			// The sources are processes of this host, too; the rest of loopback stays out of reach.
 			"--egress-allow=" + loopback + "/32",
