@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -67,6 +69,10 @@ type event struct {
 		Resource, Subresource, Namespace, Name, APIGroup string
 	} `json:"objectRef"`
 	ResponseObject json.RawMessage `json:"responseObject"`
+	ResponseStatus struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"responseStatus"`
 }
 
 // Read returns the requests since the last call. A watch is there when it begins and again when it ends.
@@ -111,6 +117,10 @@ func (e event) requests() []Request {
 		Grant:     Grant{e.ObjectRef.APIGroup, resource, e.Verb, e.ObjectRef.Name},
 		Namespace: e.ObjectRef.Namespace, At: e.Received.Time, Denied: e.Annotations["authorization.k8s.io/decision"] == "forbid",
 	}}
+	if refused := e.ResponseStatus.Code == http.StatusForbidden && strings.Contains(e.ResponseStatus.Message, " cannot create resource "); e.Verb == "patch" && (refused || e.ResponseStatus.Code == http.StatusCreated) {
+		// A server-side apply of what is not there is a creation, too, which is judged in the middle of the request.
+		all = append(all, Request{Grant: Grant{e.ObjectRef.APIGroup, resource, "create", ""}, Namespace: e.ObjectRef.Namespace, At: e.Received.Time, Denied: refused})
+	}
 	var review authorizationv1.SelfSubjectAccessReview
 	if resource != selfReview || json.Unmarshal(e.ResponseObject, &review) != nil || review.Spec.ResourceAttributes == nil {
 		return all

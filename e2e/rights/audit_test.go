@@ -15,6 +15,8 @@ func TestReadLog(t *testing.T) {
 {"verb":"get","objectRef":{"resource":"secrets","namespace":"n","name":"s"},"annotations":{"authorization.k8s.io/decision":"forbid"}}
 {"verb":"get","annotations":{"authorization.k8s.io/decision":"allow"}}
 {"verb":"create","objectRef":{"resource":"selfsubjectaccessreviews","apiGroup":"authorization.k8s.io"},"responseObject":{"spec":{"resourceAttributes":{"group":"batch","resource":"jobs","verb":"list"}},"status":{"allowed":false}}}
+{"verb":"patch","objectRef":{"resource":"issuers","namespace":"n","name":"i","apiGroup":"cert-manager.io"},"responseStatus":{"code":201},"annotations":{"authorization.k8s.io/decision":"allow"}}
+{"verb":"patch","objectRef":{"resource":"issuers","namespace":"n","name":"i","apiGroup":"cert-manager.io"},"responseStatus":{"code":403,"message":"issuers.cert-manager.io \"i\" is forbidden: User \"u\" cannot create resource \"issuers\" in API group \"cert-manager.io\" in the namespace \"n\""},"annotations":{"authorization.k8s.io/decision":"allow"}}
 {"verb":"watch","objec`
 	if err := os.WriteFile(l.path, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
@@ -28,6 +30,10 @@ func TestReadLog(t *testing.T) {
 		{Grant: Grant{"", "secrets", "get", "s"}, Namespace: "n", Denied: true},
 		{Grant: Grant{"authorization.k8s.io", "selfsubjectaccessreviews", "create", ""}},
 		{Grant: Grant{"batch", "jobs", "list", ""}, Denied: true, Asked: true},
+		{Grant: Grant{"cert-manager.io", "issuers", "patch", "i"}, Namespace: "n"},
+		{Grant: Grant{"cert-manager.io", "issuers", "create", ""}, Namespace: "n"},
+		{Grant: Grant{"cert-manager.io", "issuers", "patch", "i"}, Namespace: "n"},
+		{Grant: Grant{"cert-manager.io", "issuers", "create", ""}, Namespace: "n", Denied: true},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

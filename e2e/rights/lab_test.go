@@ -57,6 +57,14 @@ func newLab(t *testing.T) *lab {
 	if err := c.Apply(t.Context(), []byte(product.ScaledObjectCRD)); err != nil {
 		t.Fatal(err)
 	}
+	// So that the rights to cert-manager's kinds are used. It need not run for that.
+	m, err := c.NewCertManager(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Define(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	config := c.Config()
 	config.WarningHandler = rest.NoWarnings{}
 	if l.kube, err = kubernetes.NewForConfig(config); err != nil {
@@ -89,7 +97,7 @@ func newLab(t *testing.T) *lab {
 func (l *lab) launch(t *testing.T) {
 	t.Helper()
 	var err error
-	l.scaler, err = l.product.Launch(t.Context(), "autoscaler", "--certs=self-signed", "--webhook-port="+l.webhook, "--sweep-interval=2s", "--log-level=debug",
+	l.scaler, err = l.product.Launch(t.Context(), "autoscaler", "--certs=auto", "--webhook-port="+l.webhook, "--sweep-interval=2s", "--log-level=debug",
 		"--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=500ms")
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +124,12 @@ func (l *lab) fresh(t *testing.T) {
 	}
 	if err := l.kube.CoordinationV1().Leases(product.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
+	}
+	for _, resource := range []string{"issuers", "certificates"} {
+		all := l.objects.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: resource}).Namespace(product.Namespace)
+		if err := all.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_ = l.kube.CoreV1().Secrets(product.Namespace).Delete(ctx, product.CertificateSecret, metav1.DeleteOptions{}) // it may not be there
 }
