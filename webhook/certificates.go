@@ -36,7 +36,9 @@ type Keeper struct {
 	served *pair
 	// bundle is what the webhook configuration was last seen to trust; nil when it was not seen.
 	bundle []byte
-	// published is since when this process has seen that very bundle published.
+	// injector is who else was last seen to keep it.
+	injector injector
+	// published is since when this process has seen that very bundle published, and in the hands of the same keeper.
 	published time.Time
 }
 
@@ -136,11 +138,12 @@ func (k *Keeper) config(ctx context.Context) (*admissionregistrationv1.MutatingW
 	config, err := k.setup.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, k.setup.Names.Config, metav1.GetOptions{})
 	if err != nil {
 		if apierrors.IsNotFound(err) {
-			k.note(nil)
+			k.note(nil, injectorNone)
 		}
 		return nil, fmt.Errorf("read the webhook configuration %s: %w", k.setup.Names.Config, err)
 	}
-	k.note(bundleOf(config))
+	who, _ := k.injectorOf(config)
+	k.note(bundleOf(config), who)
 	return config, nil
 }
 
@@ -156,13 +159,13 @@ func bundleOf(config *admissionregistrationv1.MutatingWebhookConfiguration) []by
 	return bundle
 }
 
-func (k *Keeper) note(bundle []byte) {
+func (k *Keeper) note(bundle []byte, who injector) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.published.IsZero() || !bytes.Equal(k.bundle, bundle) {
+	if k.published.IsZero() || !bytes.Equal(k.bundle, bundle) || k.injector != who {
 		k.published = k.setup.Now()
 	}
-	k.bundle = bundle
+	k.bundle, k.injector = bundle, who
 }
 
 // settled says whether all of these authorities have been published long enough.

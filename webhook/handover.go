@@ -39,7 +39,8 @@ type situation struct {
 	delegated bool
 	// served is the certificate that this process serves; nil for none.
 	served *pair
-	// seen says that the webhook configuration could be read; bundle is what it trusts, and quiet for how long this process has seen that very bundle.
+	// seen says that the webhook configuration could be read; bundle is what it trusts, and quiet for how long this process has seen that very bundle with that
+	// very injector.
 	seen     bool
 	bundle   []*x509.Certificate
 	quiet    time.Duration
@@ -128,7 +129,8 @@ func (s situation) wanted() []*x509.Certificate {
 			wanted = addAuthority(wanted, authority)
 		}
 	}
-	if s.quiet >= s.tempo.handover() && !s.uncertain && holdsAll(s.bundle, wanted) {
+	// cainjector adds to a bundle, so ours may be in it from before; that says nothing of what the others serve.
+	if s.quiet >= s.tempo.handover() && !s.uncertain && s.injector == injectorNone && holdsAll(s.bundle, wanted) {
 		return wanted
 	}
 	// Another replica may still serve a certificate of these.

@@ -41,6 +41,7 @@ func TestHandover(t *testing.T) {
 		{"cainjector is slow", situation{supplies: both, served: issued, seen: true, quiet: soon, injector: injectorOurs}, step{serve: issued}},
 		{"cainjector is away", situation{supplies: both, served: issued, seen: true, quiet: settled, injector: injectorOurs}, step{serve: issued, publish: authorities(own, issued), unfilled: true}},
 		{"cert-manager goes", situation{supplies: alone, served: issued, seen: true, bundle: authorities(issued), quiet: long, injector: injectorOurs}, step{serve: issued, publish: authorities(own, issued), strip: true}},
+		{"cert-manager goes, whose cainjector had added to the bundle", situation{supplies: alone, served: issued, seen: true, bundle: authorities(own, issued), quiet: long, injector: injectorOurs}, step{serve: own, publish: authorities(own, issued), strip: true}},
 		{"cert-manager cannot be asked", situation{supplies: alone, uncertain: true, served: issued, seen: true, bundle: authorities(issued), quiet: long, injector: injectorOurs}, step{serve: issued}},
 		{"both stay trusted", situation{supplies: alone, served: own, seen: true, bundle: authorities(own, issued), quiet: settled}, step{serve: own, publish: authorities(own, issued)}},
 		{"the old one goes", situation{supplies: alone, served: own, seen: true, bundle: authorities(own, issued), quiet: long}, step{serve: own, publish: authorities(own)}},

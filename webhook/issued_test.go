@@ -86,6 +86,42 @@ func TestCertManagerIsFollowedWithoutALostCall(t *testing.T) {
 	}
 }
 
+// TestWayBackWaitsForEveryReplica has a bundle as cainjector leaves it, which adds to what was there, and a replica that looks later than the other.
+func TestWayBackWaitsForEveryReplica(t *testing.T) {
+	i := newInstall(t, configuration())
+	a, _, log := i.withCertManager(true)
+	b, _, _ := i.withCertManager(true)
+	i.ensure(a, b)
+	own := expiry(a)
+	i.serveCertManager()
+	i.clock.add(time.Second)
+	i.deliver()
+	i.ensure(a, b)
+	for range 2 {
+		i.clock.add(10 * time.Minute)
+		i.ensure(a, b)
+	}
+	if want := "cainjector keeps the bundle"; !strings.Contains(log.String(), want) || expiry(a).Equal(own) || expiry(b).Equal(own) {
+		t.Fatalf("the log does not say %q:\n%s", want, log)
+	}
+	i.clock.add(10 * time.Minute)
+	i.ensure(a, b)
+	i.kube.Resources = nil
+	for range 2 {
+		i.ensure(a)
+		i.wantCalls(a, b)
+		i.clock.add(time.Second)
+	}
+	for range 2 {
+		i.clock.add(10 * time.Minute)
+		i.ensure(a, b)
+		i.wantCalls(a, b)
+	}
+	if got := strings.Count(string(i.bundle()), "BEGIN CERTIFICATE"); got != 1 || !expiry(b).Equal(own) {
+		t.Errorf("in the end the bundle has %d authorities, want the self-signed one alone", got)
+	}
+}
+
 func TestWithoutRightsTheCertificateIsSelfSigned(t *testing.T) {
 	i := newInstall(t, configuration())
 	i.serveCertManager()

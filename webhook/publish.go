@@ -85,7 +85,8 @@ func (k *Keeper) publish(ctx context.Context, config *admissionregistrationv1.Mu
 	if err := k.patch(ctx, operations); err != nil {
 		return fmt.Errorf("write the bundle into the webhook configuration %s: %w", k.setup.Names.Config, err)
 	}
-	k.note(bundle)
+	who, _ := k.injectorOf(config)
+	k.note(bundle, who)
 	return nil
 }
 
