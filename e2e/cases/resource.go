@@ -269,12 +269,19 @@ func twoGenerations(t *testing.T, w *World) {
 	w.WantCounts("web", 4)
 }
 
-// cpuAcrossRollout has four pods of each generation at one time, long enough for the new ones to be measured.
+// cpuAcrossRollout has four pods of each generation at one time, and the rollout does not end before the new ones are measured, however long that takes.
 func cpuAcrossRollout(t *testing.T, w *World) {
 	d := w.loaded("web", 4, cpuUse("50m"), quick(Settings{"min-replicas": "1", "trigger.cpu": halfCPU}))
-	d.Spec.MinReadySeconds = 40
 	w.surging(d, "100%")
 	w.awaitUsage("web", "cpu", 45, 55)
+	readyFor := func(seconds int) {
+		t.Helper()
+		patch := fmt.Appendf(nil, `{"spec":{"minReadySeconds":%d}}`, seconds)
+		if _, err := w.kube.AppsV1().Deployments(w.Namespace).Patch(t.Context(), "web", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readyFor(599) // just below the progress deadline
 	w.rollOut("web", "two")
 	w.await("the surge", soon, func(context.Context) error {
 		if got := w.Get("web").Status.Replicas; got != 8 {
@@ -291,6 +298,7 @@ func cpuAcrossRollout(t *testing.T, w *World) {
 		return err
 	})
 	w.WantCounts("web", 4)
+	readyFor(0)
 	w.AwaitReplicas("web", 1, 2*time.Minute)
 	if got := w.Get("web").Status; got.UpdatedReplicas != got.Replicas {
 		t.Errorf("it was scaled down during the rollout: %+v", got)
