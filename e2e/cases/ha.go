@@ -22,7 +22,7 @@ func haCases() []Case {
 		{ID: "LE-05", Symptom: "a lease of a pod that is gone is kept for ever, or for as long as its node's clock was wrong", Holds: "it runs out on the clock of the one that takes over", Run: wrongClock},
 		{ID: "LE-06", Symptom: "after a restart what was paused, cooling or in fallback is forgotten, and counts move", Holds: "a kill, a restart and a takeover change no count", Run: restartsUnseen},
 		{ID: "LE-07", Symptom: "only the leader is ready, so a rollout hangs and the webhook is served by one", Holds: "replicas that hold nothing are ready and serve the webhook", Run: readyWithoutLeading},
-		{ID: "LE-08", Symptom: "finalizers keep namespaces for ever once the autoscaler is gone", Holds: "there are none, and 30 namespaces are deleted without it", Run: teardown},
+		{ID: "LE-08", Symptom: "finalizers keep namespaces for ever once the autoscaler is gone", Holds: "there are none, and 100 namespaces are deleted without it", Run: teardown},
 		{ID: "SP-10", Symptom: "slow sources keep the old leader from ending, and an upgrade crash-loops", Holds: "it ends within 10 s and the new one has decided about 500 workloads within 30 s", Alone: true, Run: slowUpgrade},
 	}
 }

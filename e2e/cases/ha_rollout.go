@@ -86,7 +86,7 @@ func restartsUnseen(t *testing.T, w *World) {
 
 // teardown deletes namespaces whose workloads are managed, with nobody there any more who manages them.
 func teardown(t *testing.T, w *World) {
-	const n = 30
+	const n = 100
 	r := w.replicas("teardown")
 	a := r.start("a")
 	w.add(w.redis.Client(), r.stream, 10)
