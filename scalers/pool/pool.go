@@ -4,13 +4,20 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 )
 
+// ErrFull is the error of a Get that would open one thing more than the Limit.
+var ErrFull = errors.New("as many are open as may be")
+
 // Pool holds one V for each key in use. The zero Pool is ready. It is safe for concurrent use.
 type Pool[K comparable, V io.Closer] struct {
+	// Limit is how many things may be open at a time; 0 for any number. It is set before the first Get.
+	Limit int
+
 	mu      sync.Mutex
 	entries map[K]*entry[V]
 }
@@ -37,13 +44,16 @@ func (l *Lease[V]) Close() error {
 	return release()
 }
 
-// Get returns the thing for the key, opening it when nobody holds it. open must not block: it is called under the pool's lock, as constructors do no
+// Get returns the thing for the key, opening it when nobody holds it, or fails with ErrFull. open must not block: it is called under the pool's lock, as constructors do no
 // I/O here. The key must hold everything that changes identity or trust; see [Key].
 func (p *Pool[K, V]) Get(key K, open func() (V, error)) (*Lease[V], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e, ok := p.entries[key]
 	if !ok {
+		if p.Limit > 0 && len(p.entries) >= p.Limit {
+			return nil, ErrFull
+		}
 		value, err := open()
 		if err != nil {
 			return nil, fmt.Errorf("open a shared connection: %w", err)

@@ -84,3 +84,27 @@ func TestKeyKeepsPartsApart(t *testing.T) {
 		t.Fatal("a key is not stable")
 	}
 }
+
+func TestLimit(t *testing.T) {
+	p := Pool[string, *thing]{Limit: 2}
+	open := func() (*thing, error) { return &thing{}, nil }
+	get := func(key string) *Lease[*thing] {
+		t.Helper()
+		lease, err := p.Get(key, open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lease
+	}
+	first, _ := get("a"), get("b")
+	if _, err := p.Get("c", open); !errors.Is(err, ErrFull) {
+		t.Errorf("a third thing: got %v, want %v", err, ErrFull)
+	}
+	shared := get("a")
+	for _, lease := range []*Lease[*thing]{first, shared} {
+		if err := lease.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get("c") // in the place of a
+}

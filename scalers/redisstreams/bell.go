@@ -27,7 +27,6 @@ type bell struct {
 	client redis.UniversalClient
 	// running counts the goroutines that listen on the client, for who closes it.
 	running *sync.WaitGroup
-	gone    func()
 
 	mu      sync.Mutex
 	watches map[*watch]struct{}
@@ -77,9 +76,8 @@ func (p position) String() string {
 	return p.id.String()
 }
 
-// newBell makes a bell that calls gone once it is closed.
-func newBell(client redis.UniversalClient, running *sync.WaitGroup, gone func()) *bell {
-	return &bell{client: client, running: running, gone: gone, watches: map[*watch]struct{}{}, armed: make(chan struct{}, 1)}
+func newBell(client redis.UniversalClient, running *sync.WaitGroup) *bell {
+	return &bell{client: client, running: running, watches: map[*watch]struct{}{}, armed: make(chan struct{}, 1)}
 }
 
 // Close ends the listening, at the latest when the present XREAD comes back; closing the client makes it come back at once. It never fails.
@@ -90,7 +88,6 @@ func (b *bell) Close() error {
 	if b.stop != nil {
 		b.stop()
 	}
-	b.gone()
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -15,9 +14,6 @@ import (
 // maxListeners bounds the hash slots of a Redis Cluster that are listened to, since each takes a connection. The streams of further slots are polled.
 const maxListeners = 64
 
-// errListeners says that a server has as many bells as it may.
-var errListeners = errors.New("as many hash slots are listened to as may be")
-
 // server is what the triggers of one server, user and trust share.
 type server struct {
 	client redis.UniversalClient
@@ -27,7 +23,6 @@ type server struct {
 	listening redis.UniversalClient
 	// bells ring for the streams of one hash slot, as one XREAD cannot wait for more of a Cluster. Elsewhere all streams are in slot 0.
 	bells   pool.Pool[int, *bell]
-	count   atomic.Int32
 	slotOf  func(stream string) int
 	running sync.WaitGroup
 }
@@ -38,21 +33,14 @@ func newServer(o ClientOptions) *server {
 	if o.Mode == Cluster {
 		options := o.cluster()
 		options.PoolSize, options.MaxActiveConns = maxListeners, maxListeners
-		s.listening, s.slotOf = redis.NewClusterClient(options), slotOf
+		s.listening, s.slotOf, s.bells.Limit = redis.NewClusterClient(options), slotOf, maxListeners
 	}
 	return s
 }
 
-// bell leases the bell of a stream, unless it would be one more than maxListeners.
-func (s *server) bell(stream string) (lease *pool.Lease[*bell], ok bool) {
-	lease, err := s.bells.Get(s.slotOf(stream), func() (*bell, error) {
-		if s.count.Add(1) > maxListeners {
-			s.count.Add(-1)
-			return nil, errListeners
-		}
-		return newBell(s.listening, &s.running, func() { s.count.Add(-1) }), nil
-	})
-	return lease, err == nil
+// bell leases the bell of a stream. It fails with pool.ErrFull.
+func (s *server) bell(stream string) (*pool.Lease[*bell], error) {
+	return s.bells.Get(s.slotOf(stream), func() (*bell, error) { return newBell(s.listening, &s.running), nil })
 }
 
 // Close ends the connections, which is what ends an XREAD, and returns when nobody listens any more.

@@ -23,7 +23,6 @@ func TestAnIdleGoroutineIsUsedAgain(t *testing.T) {
 		for range 20 {
 			g.Go(func() { used[goroutine()] = true })
 			synctest.Wait()
-			time.Sleep(linger / 2)
 		}
 		if len(used) != 1 {
 			t.Errorf("%d goroutines ran what came one after the other, want 1", len(used))
@@ -49,29 +48,39 @@ func TestABlockedFunctionHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-func TestGoroutinesEnd(t *testing.T) {
-	tests := map[string]func(*Group){
-		"who has nothing to do":    func(*Group) { time.Sleep(linger) },
-		"at Close":                 (*Group).Close,
-		"when busy at their Close": func(g *Group) { g.Go(func() { time.Sleep(time.Second) }); g.Close(); time.Sleep(time.Second) },
-	}
-	for name, end := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				before := runtime.NumGoroutine()
-				g := New()
-				for range 10 {
-					g.Go(func() { time.Sleep(time.Second) })
-				}
-				time.Sleep(2 * time.Second)
-				end(g)
-				synctest.Wait()
-				if now := runtime.NumGoroutine(); now > before {
-					t.Errorf("%d goroutines are left", now-before)
-				}
-			})
-		})
-	}
+// TestGoroutinesEndAtClose: the clock of synctest stands still once the function has returned, and who is left then is a deadlock.
+func TestGoroutinesEndAtClose(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		g, busy := New(), make(chan struct{})
+		for range 10 {
+			g.Go(func() {})
+			g.Go(func() { <-busy })
+		}
+		synctest.Wait()
+		g.Close()
+		close(busy)
+	})
+}
+
+func TestIdleGoroutinesEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, before := time.Now(), runtime.NumGoroutine()
+		g, busy := New(), make(chan struct{})
+		defer g.Close()
+		for range 10 {
+			g.Go(func() { <-busy })
+		}
+		close(busy)
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		for runtime.NumGoroutine() > before && time.Since(began) < 2*linger {
+			<-second.C
+			synctest.Wait()
+		}
+		if left, took := runtime.NumGoroutine()-before, time.Since(began); left > 0 || took != linger {
+			t.Errorf("after %s %d goroutines are left, want none after %s", took, left, linger)
+		}
+	})
 }
 
 func TestGoAfterClose(t *testing.T) {
