@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/yaml"
 
 	"autoscale.io/annotations"
@@ -68,13 +69,22 @@ func (w *World) kubectl(manifest any, args ...string) (string, error) {
 	return w.kubectlArgs(append(args, path)...)
 }
 
+// kubectlArgs runs the real kubectl. A replace reads the object and then writes it whole, so any status that a controller writes in between is a
+// conflict that kubectl hands to the person, who runs it again.
 func (w *World) kubectlArgs(args ...string) (string, error) {
-	command := exec.CommandContext(w.t.Context(), w.kubectlPath, append([]string{"--kubeconfig", w.cluster.Kubeconfig(), "-n", w.Namespace}, args...)...)
-	out, err := command.CombinedOutput()
-	if err != nil {
-		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, out)
-	}
-	return string(out), nil
+	var out []byte
+	err := retry.OnError(retry.DefaultRetry, hasConflict, func() (err error) {
+		command := exec.CommandContext(w.t.Context(), w.kubectlPath, append([]string{"--kubeconfig", w.cluster.Kubeconfig(), "-n", w.Namespace}, args...)...)
+		if out, err = command.CombinedOutput(); err != nil {
+			return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, out)
+		}
+		return nil
+	})
+	return string(out), err
+}
+
+func hasConflict(err error) bool {
+	return strings.Contains(err.Error(), "Error from server (Conflict)")
 }
 
 // atSix is a Deployment that was applied with 2 replicas, scaled to 6 and reported on.
