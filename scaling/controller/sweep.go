@@ -2,15 +2,17 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/pager"
-
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/pager"
+	"k8s.io/client-go/util/retry"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
@@ -49,15 +51,21 @@ func (c *Controller) sweep(ctx context.Context) {
 	}
 }
 
-// sweepPage bounds what a sweep holds in memory at a time.
-const sweepPage = 500
+const (
+	// sweepPage bounds what a sweep holds in memory at a time.
+	sweepPage = 500
+	// adoptions is how many go on at a time. An adoption is three calls that mostly wait, and a new install may find thousands of workloads.
+	adoptions = 16
+)
 
 func (c *Controller) sweepKind(ctx context.Context, kind Kind) error {
 	pages := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 		return c.Target.Metadata.Resource(kind.Resource).List(ctx, o)
 	})
 	pages.PageSize = sweepPage
-	return pages.EachListItem(ctx, metav1.ListOptions{}, func(object runtime.Object) error {
+	var work errgroup.Group
+	work.SetLimit(adoptions)
+	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(object runtime.Object) error {
 		m, ok := object.(*metav1.PartialObjectMetadata)
 		if !ok {
 			return nil
@@ -66,11 +74,15 @@ func (c *Controller) sweepKind(ctx context.Context, kind Kind) error {
 		if lease == nil || ctx.Err() != nil {
 			return nil
 		}
-		if err := c.adopt(lease, kind, m); err != nil && !target.IsGone(err) && shards.Held(lease) {
-			c.Log.Info("an adoption failed and is tried again at the next sweep", "workload", kind.key(m).String(), "error", err.Error())
-		}
+		work.Go(func() error {
+			if err := c.adopt(lease, kind, m); err != nil && !target.IsGone(err) && shards.Held(lease) {
+				c.Log.Info("an adoption failed and is tried again at the next sweep", "workload", kind.key(m).String(), "error", err.Error())
+			}
+			return nil
+		})
 		return nil
 	})
+	return errors.Join(err, work.Wait())
 }
 
 // missed is about an object that asks for management by this install and does not carry the right label: it returns the context of its bucket, if this process
@@ -95,12 +107,30 @@ func (c *Controller) labelOf(kind Kind, m *metav1.PartialObjectMetadata) string 
 	return c.bucketLabel(annotations.BucketOf(kind.Group, kind.Kind, m.Namespace, m.Name))
 }
 
-// adopt stamps the label, and a state unless there is one that can be believed. The informer of the bucket then sees the object.
+// adopt stamps the label, and a state unless there is one that can be believed. The informer of the bucket then sees the object. The page that showed the object is
+// some time old, and the cluster's own controllers write to a new workload many times, so after a conflict it is looked at anew.
 func (c *Controller) adopt(ctx context.Context, kind Kind, m *metav1.PartialObjectMetadata) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	key := board.Key{Resource: kind.Resource, Namespace: m.Namespace, Name: m.Name}
-	label := c.labelOf(kind, m)
+	key := kind.key(m)
+	stale := false
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
+		if stale {
+			if m, err = c.Target.Metadata.Resource(kind.Resource).Namespace(m.Namespace).Get(ctx, m.Name, metav1.GetOptions{}); err != nil {
+				return fmt.Errorf("read %s: %w", key, err)
+			}
+			if c.missed(kind, m) == nil {
+				return nil
+			}
+		}
+		stale = true
+		return c.stamp(ctx, kind, m)
+	})
+}
+
+// stamp adopts an object, provided that it is as it is in m.
+func (c *Controller) stamp(ctx context.Context, kind Kind, m *metav1.PartialObjectMetadata) error {
+	key, label := kind.key(m), c.labelOf(kind, m)
 	change := target.Metadata{UID: m.UID, ResourceVersion: m.ResourceVersion, Labels: map[string]*string{annotations.Bucket: &label}}
 	live, err := c.Target.Get(ctx, key)
 	if err != nil {
