@@ -25,6 +25,8 @@ const (
 	// firstRetry and lastRetry bound the pauses between two tries to watch a source; each is twice the one before, and half of it is left to chance.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
+	// maxTold bounds how many different breaks of an outage are told: a server in trouble fails in two or three ways by turns, and a text may have a number in it.
+	maxTold = 4
 )
 
 // Wakes says whether the source can tell when work arrives.
@@ -34,7 +36,8 @@ func (s *Source) Wakes() bool {
 }
 
 // Wake watches the source until ctx ends, and again after every break of the watch, with growing pauses. It calls wake once the source is watched and when work may
-// have come, at most every tenth of a second and never twice at the same time. broken gets every break that is another than the one before, free of secrets. A source that cannot tell returns at once.
+// have come, at most every tenth of a second and never twice at the same time. broken gets each of the breaks of an outage once, free of secrets; an outage ends with
+// a wake, or with a watch that holds for a while. A source that cannot tell returns at once.
 func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 	waker, ok := s.scaler.(Waker)
 	if !ok {
@@ -42,9 +45,10 @@ func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 	}
 	wakes := debounce{wake: wake}
 	defer wakes.end()
-	pause, told := firstRetry, ""
+	pause, told := firstRetry, map[string]bool{}
 	for ctx.Err() == nil {
 		var heard atomic.Bool
+		began := time.Now()
 		err := wakeOnce(ctx, waker, func() {
 			heard.Store(true)
 			wakes.call()
@@ -55,11 +59,12 @@ func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
 		if err == nil {
 			err = errors.New("the watch ended by itself")
 		}
-		if heard.Load() {
-			pause, told = firstRetry, ""
+		if heard.Load() || time.Since(began) >= lastRetry { // longer than any try at a server that says nothing
+			pause = firstRetry
+			clear(told)
 		}
-		if text := redact(err.Error(), s.secrets); text != told {
-			told = text
+		if text := redact(err.Error(), s.secrets); !told[text] && len(told) < maxTold {
+			told[text] = true
 			broken(errors.New(text))
 		}
 		sleep(ctx, pause/2+rand.N(pause/2))

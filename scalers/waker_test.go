@@ -3,6 +3,7 @@ package scalers_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -156,6 +157,47 @@ func TestOneBreakIsToldOnce(t *testing.T) {
 		source.Wake(ctx, func() {}, func(error) { told++ })
 		if told != 2 || tries < 60 {
 			t.Errorf("told %d times in %d tries, want 2 in 60 at least", told, tries)
+		}
+	})
+}
+
+// TestBreaksByTurnsAreToldOnce: a server that comes back cuts old connections and refuses new ones, and so on, for every workload on it. A watch that held ends that.
+func TestBreaksByTurnsAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		source := sourceOf(t, bell{func(ctx context.Context, _ func()) error {
+			if tries++; tries == 20 {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+				}
+			}
+			return errors.New([]string{"EOF", "connection reset"}[tries%2])
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var told []string
+		source.Wake(ctx, func() {}, func(err error) { told = append(told, err.Error()) })
+		if want := "connection reset|EOF|EOF|connection reset"; strings.Join(told, "|") != want {
+			t.Errorf("told %q in %d tries, want %q", told, tries, want)
+		}
+	})
+}
+
+// TestAnOutageIsToldAFewTimes: a text may differ each time.
+func TestAnOutageIsToldAFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		source := sourceOf(t, bell{func(context.Context, func()) error {
+			tries++
+			return fmt.Errorf("port %d", tries)
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		told := 0
+		source.Wake(ctx, func() {}, func(error) { told++ })
+		if told != 4 || tries < 60 {
+			t.Errorf("told %d times in %d tries, want 4 in 60 at least", told, tries)
 		}
 	})
 }
