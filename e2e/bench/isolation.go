@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -61,23 +60,14 @@ func lateness(ctx context.Context, a *product.Autoscaler, namespace string, inte
 	last := map[string]time.Duration{}
 	for range 2 * intervals {
 		pause(ctx, interval/2)
-		text, err := a.Metrics(ctx)
+		decided, err := a.Decided(ctx, namespace)
 		if err != nil {
-			return nil, fmt.Errorf("read the metrics: %w", err)
+			return nil, err
 		}
-		for line := range strings.Lines(text) {
-			series, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
-			labels, found := strings.CutPrefix(series, "autoscale_workload_decision_timestamp_seconds{")
-			if !found || !strings.Contains(labels, `namespace="`+namespace+`"`) {
-				continue
-			}
-			seconds, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return nil, fmt.Errorf("read the metrics: %q: %w", line, err)
-			}
-			if at := time.Duration(seconds * float64(time.Second)); at != last[labels] {
-				last[labels] = at
-				moments[labels] = append(moments[labels], at)
+		for name, moment := range decided {
+			if at := time.Duration(moment.UnixNano()); at != last[name] {
+				last[name] = at
+				moments[name] = append(moments[name], at)
 			}
 		}
 	}

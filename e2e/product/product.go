@@ -18,10 +18,12 @@ import (
 	"path/filepath"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/cert"
+	"sigs.k8s.io/yaml"
 
 	"autoscale.io/e2e/cluster"
 	"autoscale.io/e2e/tree"
@@ -215,8 +217,12 @@ func (p *Product) start(ctx context.Context, name string, wait bool, args []stri
 	if a.webhook, err = p.webhookPort(); err != nil {
 		return nil, err
 	}
+	limit, err := memoryLimit(ctx)
+	if err != nil {
+		return nil, err
+	}
 	command := cluster.Command{
-		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"),
+		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"), Env: []string{"GOMEMLIMIT=" + limit},
 		Args: append([]string{
 			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + p.namespace, "--webhook-config=" + p.config, "--identity=" + name,
 			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(a.webhook),
@@ -230,6 +236,23 @@ func (p *Product) start(ctx context.Context, name string, wait bool, args []stri
 	}
 	a.Process = cluster.NewProcess(command)
 	return a, a.Process.Start(ctx)
+}
+
+// memoryLimit is what the shipped Deployment tells Go's collector, in bytes.
+func memoryLimit(ctx context.Context) (string, error) {
+	root, err := tree.Root(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(filepath.Join(root, "manifests", "deployment.yaml"))
+	if err != nil {
+		return "", err
+	}
+	var d appsv1.Deployment
+	if err := yaml.Unmarshal(text, &d); err != nil || len(d.Spec.Template.Spec.Containers) == 0 {
+		return "", fmt.Errorf("find the memory limit in manifests/deployment.yaml: %w", err)
+	}
+	return strconv.FormatInt(d.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value(), 10), nil
 }
 
 // Ready is nil when the replica says that it is ready.
