@@ -168,25 +168,20 @@ func (l *lateBody) Read(into []byte) (int, error) {
 // Close implements io.Closer.
 func (l *lateBody) Close() error { return l.close() }
 
-// startBehind runs an autoscaler of a class of its own behind the proxy. It serves no webhook, so it adopts what carries its class by the sweep.
+// startBehind runs an autoscaler of a class of its own behind the proxy.
 func (w *World) startBehind(p *apiProxy, class string) *product.Autoscaler {
+	w.t.Helper()
+	// The leases are longer than those of other cases, since the proxy makes everything slower.
+	return w.start(class, class, append(flags(), "--kubeconfig="+w.kubeconfigTo(p), "--sweep-interval=1s",
+		"--lease-duration=10s", "--lease-renew-deadline=8s", "--lease-retry-period=1s")...)
+}
+
+// kubeconfigTo is the path of one that leads to the proxy.
+func (w *World) kubeconfigTo(p *apiProxy) string {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), "kubeconfig")
 	if err := cluster.WriteKubeconfig(path, &rest.Config{Host: p.server.URL}); err != nil {
 		w.t.Fatal(err)
 	}
-	// The leases are longer than those of other cases, since the proxy makes everything slower.
-	args := append(flags(), "--kubeconfig="+path, "--class="+class, "--webhook=false", "--sweep-interval=1s",
-		"--lease-duration=10s", "--lease-renew-deadline=8s", "--lease-retry-period=1s")
-	scaler, err := w.product.Start(w.t.Context(), w.Namespace+"-"+class, args...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		if w.t.Failed() {
-			w.t.Log("the end of the log of the autoscaler behind the proxy:\n" + scaler.LogTail())
-		}
-		_ = scaler.Stop() // the case has its result
-	})
-	return scaler
+	return path
 }

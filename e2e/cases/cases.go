@@ -55,6 +55,7 @@ func All() []Case {
 		gitDuelCases(),
 		gitBoundsCases(),
 		customKindCases(),
+		fleetCases(),
 		rivalCases(),
 	} {
 		all = append(all, list...)

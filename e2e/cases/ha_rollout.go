@@ -13,12 +13,8 @@ import (
 	"autoscale.io/scalers/scalertest/servers"
 )
 
-// as is the case with a replica in the place of the shared autoscaler, for what is read off its metrics.
-func (w *World) as(a *replica) *World {
-	parts, other := *w.common, *w
-	parts.scaler, other.common = a.Autoscaler, &parts
-	return &other
-}
+// as is the case with a replica in the place of the shared autoscaler.
+func (w *World) as(a *replica) *World { return w.with(a.Autoscaler) }
 
 // restartsUnseen kills replicas while workloads are in every state, and lets them and another one go on.
 func restartsUnseen(t *testing.T, w *World) {

@@ -2,13 +2,10 @@ package cases
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -98,13 +95,11 @@ func serves(t *testing.T, one *replica) error {
 
 // slowUpgrade replaces a replica that has many workloads and reads slow sources.
 func slowUpgrade(t *testing.T, w *World) {
-	const workloads, slow, atOnce = 500, 50, 10
+	const workloads, slow = 500, 50
 	r := w.replicas("upgrade")
 	r.unrecorded = true // its leases were all taken by the time that counts
 	a := r.start("a")
 	stream, backend := w.Stream("s"), servers.MustRedis(t, servers.RedisOptions{})
-	var creators sync.WaitGroup
-	names := make(chan int)
 	triggers := make([]string, workloads)
 	for i := range triggers {
 		triggers[i] = w.trigger(stream, "")
@@ -116,22 +111,10 @@ func slowUpgrade(t *testing.T, w *World) {
 			triggers[i] = fmt.Sprintf("{type: redis-streams, address: %q, stream: s, target: 5}", proxy.Addr())
 		}
 	}
-	for range atOnce {
-		creators.Go(func() {
-			for i := range names {
-				d := w.deployment(fmt.Sprintf("w%03d", i), 0, quick(Settings{"class": r.class, "polling-interval": "5s", "trigger.orders": triggers[i]}))
-				if _, err := w.kube.AppsV1().Deployments(w.Namespace).Create(t.Context(), d, metav1.CreateOptions{}); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for i := range workloads {
-		names <- i
-	}
-	close(names)
-	creators.Wait()
-	awaitDecided(w.as(a), workloads, 2*time.Minute) // found by the sweep, one by one
+	w.deployAll(numbered("w", workloads), 0, func(i int) Settings {
+		return quick(Settings{"class": r.class, "polling-interval": "5s", "trigger.orders": triggers[i]})
+	})
+	w.as(a).awaitDecided(workloads, time.Time{}, 2*time.Minute) // found by the sweep, one by one
 	b := r.start("b")
 	r.awaitShared(soon, a, b)
 	began := time.Now()
@@ -142,23 +125,8 @@ func slowUpgrade(t *testing.T, w *World) {
 		t.Errorf("the old replica took %s to stop, want at most 10s", took)
 	}
 	r.awaitShared(handover, b)
-	awaitDecided(w.as(b), workloads, 30*time.Second)
+	w.as(b).awaitDecided(workloads, time.Time{}, 30*time.Second)
 	if !b.Running() {
 		t.Error("the new replica does not run any more")
 	}
-}
-
-// awaitDecided waits until a replica has decided about that many workloads.
-func awaitDecided(w *World, workloads int, within time.Duration) {
-	w.t.Helper()
-	w.await(fmt.Sprintf("decisions about %d workloads", workloads), within, func(ctx context.Context) error {
-		text, err := w.scaler.Metrics(ctx)
-		if err != nil {
-			return err
-		}
-		if n := strings.Count(text, "\nautoscale_workload_decision_timestamp_seconds{"); n != workloads {
-			return fmt.Errorf("there are %d", n)
-		}
-		return nil
-	})
 }

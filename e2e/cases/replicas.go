@@ -88,20 +88,8 @@ func (r *replicas) start(name string, args ...string) *replica {
 
 // run adds a replica that reaches the API server in a way of its own.
 func (r *replicas) run(name, kubeconfig string, args ...string) *product.Autoscaler {
-	w := r.w
-	w.t.Helper()
-	all := append(flags(), "--kubeconfig="+kubeconfig, "--class="+r.class, "--webhook=false", "--sweep-interval=1s")
-	a, err := w.product.Start(w.t.Context(), w.Namespace+"-"+name, append(all, args...)...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		if w.t.Failed() {
-			w.t.Logf("the end of the log of %s:\n%s", a.Name(), a.LogTail())
-		}
-		_ = a.Stop() // the case has its result
-	})
-	return a
+	r.w.t.Helper()
+	return r.w.start(r.class, name, append(append(flags(), "--kubeconfig="+kubeconfig, "--sweep-interval=1s"), args...)...)
 }
 
 // held is how many buckets each replica holds by their leases; what has run out counts still.

@@ -55,7 +55,9 @@ func runWorld(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	c, err := cluster.Start(ctx, cluster.Options{
-		Binaries: binaries, MetricsServer: true, MetricResolution: 10 * time.Second, Args: map[string][]string{cluster.APIServer: audit},
+		Binaries: binaries, MetricsServer: true, MetricResolution: 10 * time.Second,
+		// The controllers' own limits would leave them behind for a minute after a case with a thousand Deployments, and every case after it would wait for them.
+		Args: map[string][]string{cluster.APIServer: audit, cluster.ControllerManager: {"--kube-api-qps=1000", "--kube-api-burst=2000"}},
 	})
 	if err != nil {
 		return 1, err
@@ -151,6 +153,30 @@ func flags() []string {
 	return []string{"--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=1s", "--sweep-interval=5s", extraKinds}
 }
 
+// start runs an autoscaler beside the shared one. It has a class of its own, so neither takes part in what is the other's, and serves no webhook, so it adopts what
+// carries its class by the sweep. args are more flags, which win.
+func (w *World) start(class, name string, args ...string) *product.Autoscaler {
+	w.t.Helper()
+	a, err := w.product.Start(w.t.Context(), w.Namespace+"-"+name, append([]string{"--class=" + class, "--webhook=false"}, args...)...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			w.t.Logf("the end of the log of %s:\n%s", a.Name(), a.LogTail())
+		}
+		_ = a.Stop() // the case has its result
+	})
+	return a
+}
+
+// with is the case with another autoscaler in the place of the shared one, for what is read off its metrics.
+func (w *World) with(a *product.Autoscaler) *World {
+	parts, other := *w.common, *w
+	parts.scaler, other.common = a, &parts
+	return &other
+}
+
 // World is what one case works with: the shared parts and a namespace of its own.
 type World struct {
 	*common
@@ -224,8 +250,10 @@ func (s Settings) annotations() map[string]string {
 }
 
 // trigger is a redis-streams trigger on the shared Redis with a target of 5, plus more parameters in flow YAML.
-func (w *World) trigger(stream, more string) string {
-	return fmt.Sprintf("{type: redis-streams, address: %q, stream: %q, target: 5%s}", w.redis.Addr(), stream, more)
+func (w *World) trigger(stream, more string) string { return triggerAt(w.redis.Addr(), stream, more) }
+
+func triggerAt(address, stream, more string) string {
+	return fmt.Sprintf("{type: redis-streams, address: %q, stream: %q, target: 5%s}", address, stream, more)
 }
 
 // deployment is a manifest as a user would write it.
@@ -293,8 +321,14 @@ func (w *World) ScaleByHand(name string, replicas int32) {
 // await polls a condition until it holds; the message of the last failure ends the test.
 func (w *World) await(what string, within time.Duration, condition func(context.Context) error) {
 	w.t.Helper()
+	w.awaitEvery(50*time.Millisecond, what, within, condition)
+}
+
+// awaitEvery is await for a condition that costs something.
+func (w *World) awaitEvery(pause time.Duration, what string, within time.Duration, condition func(context.Context) error) {
+	w.t.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(w.t.Context(), 50*time.Millisecond, within, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(w.t.Context(), pause, within, true, func(ctx context.Context) (bool, error) {
 		now := condition(ctx)
 		if now == nil || last == nil || ctx.Err() == nil { // that the time is over says nothing of what was wrong
 			last = now
