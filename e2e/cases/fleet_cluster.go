@@ -44,30 +44,34 @@ func noisyCluster(t *testing.T, w *World) {
 	}
 }
 
-// appetite is the most memory that an autoscaler has had since its start, and what its heap keeps from one collection to the next.
+// appetite is the most memory that an autoscaler has had since its start, and what its heap keeps through collections of garbage.
 type appetite struct{ peak, kept int }
 
 func (a appetite) String() string {
 	return fmt.Sprintf("%d MiB, of which %d MiB are kept", a.peak>>20, a.kept>>20)
 }
 
-// appetite measures an autoscaler that starts, sweeps twice and polls some times.
+// appetite measures an autoscaler that starts and polls some times.
 func (w *World) appetite(class, name string, names []string) appetite {
 	w.t.Helper()
 	own := w.apart(class, name)
 	own.awaitDecided(len(names), time.Time{}, time.Minute)
-	kept, looks := 0, 0
-	own.awaitEvery(look, "20 looks at the memory", time.Minute, func(ctx context.Context) error {
-		text, err := own.scaler.Metrics(ctx)
+	own.gaps(names, 3, time.Minute) // the pods are there by then
+	kept, looks, collected := 0, 0, 0
+	own.await("three collections of garbage", time.Minute, func(ctx context.Context) error {
+		text, err := own.scaler.Metrics(ctx) // which makes some
 		if err != nil {
 			return err
 		}
-		// The next collection comes when the heap is twice what the latest one has left.
-		if now := int(sample(text, "go_memstats_next_gc_bytes")) / 2; looks == 0 || now < kept {
+		if now := int(sample(text, "go_memstats_heap_alloc_bytes")); looks == 0 || now < kept {
 			kept = now
 		}
-		if looks++; looks < 20 {
-			return fmt.Errorf("there were %d", looks)
+		count := int(sample(text, "go_gc_duration_seconds_count"))
+		if looks++; looks == 1 {
+			collected = count
+		}
+		if count < collected+3 {
+			return fmt.Errorf("there were %d in %d looks", count-collected, looks)
 		}
 		return nil
 	})
@@ -112,7 +116,7 @@ func editsWhileBusy(t *testing.T, w *World) {
 		w.group(client, stream, "0")
 	}
 	w.add(client, busy, 50)
-	w.Create(name, 10, quick(Settings{"max-replicas": "20", "cooldown": "1s", "trigger.a": w.trigger(busy, group), "trigger.b": w.trigger(idle, group)}))
+	w.Create(name, 10, quick(Settings{"max-replicas": "20", "cooldown": "0s", "trigger.a": w.trigger(busy, group), "trigger.b": w.trigger(idle, group)}))
 	w.awaitValue(name, "a", "50")
 	w.awaitValue(name, "b", "0")
 	decided := map[time.Time]bool{}
@@ -151,8 +155,8 @@ func editsWhileBusy(t *testing.T, w *World) {
 	}
 }
 
-// editHarmlessly makes the nth edit of a workload: another source for the trigger that has all the work, or for one that has none, another pace, or what is none of the
-// autoscaler's business.
+// editHarmlessly makes the nth edit of a workload: another source for the trigger that has all the work, or for one that has none, or for all, or what is
+// none of the autoscaler's business.
 func (w *World) editHarmlessly(name, busy, idle string, n int) error {
 	other := n / 4 % 2
 	switch n % 4 {
@@ -161,7 +165,7 @@ func (w *World) editHarmlessly(name, busy, idle string, n int) error {
 	case 1:
 		return w.Annotate(name, Settings{"trigger.b": w.trigger(idle, group+fmt.Sprintf(", activation: %d", other))})
 	case 2:
-		return w.Annotate(name, Settings{"cooldown": fmt.Sprintf("%ds", 1+other)})
+		return w.Annotate(name, Settings{"max-replicas": fmt.Sprint(20 + other)}) // which every source may look at
 	}
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{"example.com/edit":"%d"}}}`, n)
 	_, err := w.kube.AppsV1().Deployments(w.Namespace).Patch(w.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-annotate"})
