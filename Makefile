@@ -40,7 +40,7 @@ unit: deps ## Run the tests of the root module, with the race detector and in ra
 
 .PHONY: e2e
 e2e: deps controlplane ## Run the tests on a real control plane, one cluster at a time.
-	$(E2E) $(GO) test -p 1 -timeout 30m ./...
+	$(E2E) $(GO) test -p 1 -timeout 45m ./...
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests and cert-manager, once: about 9 minutes on 2 cores.

@@ -24,12 +24,12 @@ func fleetCases() []Case {
 		{ID: "SP-01", Symptom: "a client's own limit on requests makes a thousand workloads wait for hours until they are scaled", Holds: "1,000 at once are scaled within 60 s, also after a restart, and no poll is late by another", Alone: true, Run: thousandAtOnce},
 		{ID: "RC-08", Symptom: "a Redis that accepts and says nothing is waited for beyond the deadline, and holds up the reads of all others", Holds: "its reads end in time and the others are less than 1 s late", Alone: true, Run: halfDeadRedis},
 		{ID: "SP-03", Symptom: "all polls start together after a restart and stay together", Holds: "from the second poll on they are spread over the interval", Run: spreadPolls},
-		{ID: "SP-04", Symptom: "caches of all Secrets, pods and Deployments run a controller out of memory in a big cluster", Holds: "memory hardly depends on what is not managed", Run: noisyCluster},
+		{ID: "SP-04", Symptom: "caches of all Secrets, pods and Deployments run a controller out of memory in a big cluster", Holds: "memory hardly depends on what is not managed", Alone: true, Run: noisyCluster},
 		{ID: "SP-05", Symptom: "each workload has a client of its own, which keeps all that the server has", Holds: "hundreds of workloads share 4 connections, and other keys cost nothing", Run: sharedClient},
-		{ID: "SP-06", Symptom: "sources that are replaced are not closed, until the server or the host has no socket left", Holds: "after hundreds of edits, failures and deletions everything is as before", Run: nothingLeaks},
-		{ID: "SP-08", Symptom: "an edit swaps the sources, and a decision without any in between lowers a busy workload", Holds: "50 edits a second change no count", Run: editsWhileBusy},
+		{ID: "SP-06", Symptom: "sources that are replaced are not closed, until the server or the host has no socket left", Holds: "after hundreds of edits, failures and deletions everything is as before", Alone: true, Run: nothingLeaks},
+		{ID: "SP-08", Symptom: "an edit swaps the sources, and a decision without any in between lowers a busy workload", Holds: "many edits a second change no count", Run: editsWhileBusy},
 		{ID: "SP-11", Symptom: "the API server is asked at each poll, or for nothing at all", Holds: "idle workloads cost watches, leases and one look for KEDA", Run: idleRequests},
-		{ID: "SP-12", Symptom: "a server that comes back is kept down by all who come back to it, and the log is flooded", Holds: "few connections are tried, each workload is in the log once, and all notice the return within a poll", Run: reconnects},
+		{ID: "SP-12", Symptom: "a server that comes back is kept down by all who come back to it, and the log is flooded", Holds: "few connections are tried, each workload is in the log once, and all notice the return within a poll", Alone: true, Run: reconnects},
 	}
 }
 
