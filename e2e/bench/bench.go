@@ -68,6 +68,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		return report, err
 	}
 	defer os.RemoveAll(dir)
+	defer report.sort()
 	l, err := start(ctx, dir, o, report)
 	defer func() { err = errors.Join(err, l.ends.Stop()) }()
 	if err != nil {
@@ -83,7 +84,6 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		}
 		l.say("%s took %s", p.name, time.Since(began).Round(time.Second))
 	}
-	report.sort()
 	return report, nil
 }
 

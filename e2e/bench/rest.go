@@ -135,19 +135,22 @@ func (l *lab) thousand(ctx context.Context, long time.Duration) error {
 	})
 }
 
-// crowd measures many workloads on Redis: how long the first reads take, and the costs at rest.
+// crowd measures many workloads on Redis: how long an install takes to adopt them all, the costs at rest, and how long a new process takes to read each of them.
 func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 	l.say("%d workloads, each with a stream of its own", n)
 	f, _, err := l.streams(ctx, "crowd"+strconv.Itoa(n), n)
 	if err != nil {
 		return err
 	}
+	if err := l.podsReady(ctx, f, n-n/2); err != nil { // or the API server is busy with them
+		return err
+	}
 	began := time.Now()
-	return l.with(ctx, f.class, func(a *product.Autoscaler) error {
+	err = l.with(ctx, f.class, func(a *product.Autoscaler) error {
 		if err := polled(ctx, a, n, 5*time.Minute); err != nil {
 			return err
 		}
-		l.report.add(fmt.Sprintf("start/%d/seconds", n), time.Since(began).Seconds(), "from the start of the process until each is decided on; all of them adopted by the loop")
+		l.report.add(fmt.Sprintf("adopt/%d/seconds", n), time.Since(began).Seconds(), "from the start of the first process until each is adopted and decided on")
 		l.say("at rest for %s", long)
 		r, err := l.rest(ctx, a, f.class, long)
 		if err != nil {
@@ -155,6 +158,17 @@ func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 		}
 		l.report.add(fmt.Sprintf("rest/%d/cpu-percent", n), r.cpu, "")
 		l.report.add(fmt.Sprintf("rest/%d/rss-mib", n), r.rss, "")
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	began = time.Now()
+	return l.with(ctx, f.class, func(a *product.Autoscaler) error {
+		if err := polled(ctx, a, n, 5*time.Minute); err != nil {
+			return err
+		}
+		l.report.add(fmt.Sprintf("start/%d/seconds", n), time.Since(began).Seconds(), "from the start of a process until each is decided on")
 		return nil
 	})
 }

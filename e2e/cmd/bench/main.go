@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -51,16 +52,11 @@ The machine should do nothing else meanwhile.
 }
 
 func run(ctx context.Context, o bench.Options, out string) error {
-	report, err := bench.Run(ctx, o)
-	if err != nil {
-		return err
+	report, failed := bench.Run(ctx, o)
+	if failed != nil && len(report.Rows) == 0 {
+		return failed
 	}
+	// What was found before something went wrong took minutes to find.
 	fmt.Printf("\n%s, %d cores, load %.1f before the run, seed %d\n\n", report.Machine.CPU, report.Machine.Cores, report.Machine.Load, report.Seed)
-	if err := report.Table(os.Stdout); err != nil {
-		return err
-	}
-	if err := report.Write(out); err != nil {
-		return err
-	}
-	return report.Verdict()
+	return errors.Join(report.Table(os.Stdout), report.Write(out), failed, report.Verdict())
 }
