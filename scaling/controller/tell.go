@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,20 +42,25 @@ func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetad
 	seen := make(map[string]triggerSeen, len(entry.Triggers))
 	for _, t := range entry.Triggers {
 		before, met := w.reported.triggers[t.Title()]
-		now := triggerSeen{t.Known, withoutNumbers(t.Error + t.Note)}
-		seen[t.Title()] = now
+		now := triggerSeen{known: t.Known, said: withoutNumbers(t.Error + t.Note)}
 		switch {
-		case met && now == before:
 		case !t.Known:
-			c.Events.TriggerUnknown(object, t)
+			if now.told = before.told; !slices.Contains(now.told, now.said) {
+				now.told = append(now.told[max(0, len(now.told)+1-maxTold):], now.said)
+				c.Events.TriggerUnknown(object, t)
+			}
 		case met && !before.known:
 			c.Events.TriggerRecovered(object, t)
-		case t.Note != "":
+		case t.Note != "" && now.said != before.said:
 			c.Events.TriggerNote(object, t)
 		}
+		seen[t.Title()] = now
 	}
 	w.reported.triggers = seen
 }
+
+// maxTold bounds how many errors of one outage are remembered as told.
+const maxTold = 8
 
 func (c *Controller) tellConflict(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
 	now := entry.Reason == decide.Conflict

@@ -63,6 +63,8 @@ type triggerSeen struct {
 	known bool
 	// said is the error or note, without the numbers that change from read to read.
 	said string
+	// told are the latest errors that were told since the trigger was known: a server in trouble fails in several ways by turns.
+	told []string
 }
 
 // lookup returns a workload, its newest metadata, and the context within which this process may write for it; nil when it may not.
