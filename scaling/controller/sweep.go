@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -82,7 +81,8 @@ func (c *Controller) sweepKind(ctx context.Context, kind Kind) error {
 		})
 		return nil
 	})
-	return errors.Join(err, work.Wait())
+	_ = work.Wait() // an adoption that fails is in the log, and stops no other
+	return err
 }
 
 // missed is about an object that asks for management by this install and does not carry the right label: it returns the context of its bucket, if this process
