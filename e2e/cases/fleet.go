@@ -3,7 +3,6 @@ package cases
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"regexp"
 	"strings"
@@ -307,5 +306,5 @@ func (w *World) closedAddress() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return net.JoinHostPort("127.0.0.1", address.Port)
+	return address.String()
 }

@@ -126,8 +126,9 @@ func editsWhileBusy(t *testing.T, w *World) {
 	group.SetLimit(8) // one alone would wait for its answer longer than the pace
 	for end := time.Now().Add(long); time.Now().Before(end); edits++ {
 		<-ticker.C
-		group.Go(func() error { return w.editHarmlessly(name, busy, idle, edits) })
-		if edits%10 == 0 {
+		n := edits
+		group.Go(func() error { return w.editHarmlessly(name, busy, idle, n) })
+		if n%10 == 0 {
 			at, err := w.scaler.Decided(t.Context(), w.Namespace)
 			if err != nil {
 				t.Fatal(err)

@@ -7,13 +7,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"autoscale.io/scalers/scalertest"
 )
 
 // gate is a way to a server that can be closed: connections end, and who comes then is sent away at once and counted. Of a port that is closed nobody could count who
 // knocks.
 type gate struct {
-	net.Listener
-	upstream string
+	address, upstream string
 
 	mu     sync.Mutex
 	closed time.Time
@@ -24,29 +25,12 @@ type gate struct {
 
 func newGate(t *testing.T, upstream string) *gate {
 	t.Helper()
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gate{Listener: listener, upstream: upstream, live: map[net.Conn]bool{}}
-	t.Cleanup(func() { _ = listener.Close() }) // which ends serve
-	go g.serve()
+	g := &gate{upstream: upstream, live: map[net.Conn]bool{}}
+	g.address = scalertest.MustServe(t, g.pass)
 	return g
 }
 
-func (g *gate) serve() {
-	for {
-		client, err := g.Accept()
-		if err != nil {
-			return
-		}
-		go g.pass(client)
-	}
-}
-
 func (g *gate) pass(client net.Conn) {
-	defer client.Close()
 	if !g.enter(client) {
 		return
 	}

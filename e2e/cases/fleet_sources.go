@@ -151,8 +151,12 @@ func sharedClient(t *testing.T, w *World) {
 			return err
 		}
 		have = max(have, now)
-		if at, err := own.scaler.Decided(ctx, w.Namespace); err != nil || at[names[0]].Before(since.Add(6*time.Second)) {
-			return fmt.Errorf("the last was at %s, %w", at[names[0]], err)
+		at, err := own.scaler.Decided(ctx, w.Namespace)
+		if err != nil {
+			return err
+		}
+		if last := at[names[0]]; last.Before(since.Add(6 * time.Second)) {
+			return fmt.Errorf("the last was at %s", last)
 		}
 		return nil
 	})
@@ -256,6 +260,33 @@ func (w *World) wantTold(when, log string) {
 	}
 }
 
+// wantEventsOnce checks that no workload has an event of that reason twice with the same words.
+func (w *World) wantEventsOnce(reason string) {
+	w.t.Helper()
+	events, err := w.kube.EventsV1().Events(w.Namespace).List(w.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	times, all := map[string]int32{}, 0
+	for _, e := range events.Items {
+		if e.ReportingController != "autoscale.io" || e.Reason != reason {
+			continue
+		}
+		all++
+		said := e.Regarding.Name + ": " + e.Note
+		if times[said]++; e.Series != nil {
+			times[said] += e.Series.Count - 1
+		}
+		if times[said] > 1 {
+			w.t.Errorf("there are %d events %s: %s; want one", times[said], reason, said)
+			return
+		}
+	}
+	if all == 0 {
+		w.t.Errorf("there is no event %s", reason)
+	}
+}
+
 // reconnects has 200 workloads on a Redis that is away for 40 s: a client that tries again without a pause would try hundreds of times a second with any number.
 func reconnects(t *testing.T, w *World) {
 	const n, interval, polls, class = 200, 5 * time.Second, 8, "reconnects"
@@ -264,7 +295,7 @@ func reconnects(t *testing.T, w *World) {
 	names := numbered("w", n)
 	w.streams(names)
 	w.deployAll(names, 1, func(i int) Settings {
-		return quick(Settings{"class": class, "min-replicas": "1", "polling-interval": interval.String(), "trigger.orders": triggerAt(gate.Addr().String(), w.Stream(names[i]), group)})
+		return quick(Settings{"class": class, "min-replicas": "1", "polling-interval": interval.String(), "trigger.orders": triggerAt(gate.address, w.Stream(names[i]), group)})
 	})
 	own := w.apart(class, class)
 	own.awaitDecided(n, time.Time{}, time.Minute)
@@ -275,6 +306,7 @@ func reconnects(t *testing.T, w *World) {
 	own.AwaitDecisions(names[0], polls)
 	log, from := own.logged(from)
 	own.wantTold("while the server was away", log)
+	own.wantEventsOnce("TriggerUnknown")
 	seconds := gate.open()
 	began := time.Now()
 	// After an error a workload keeps a distance to the poll before, which is a fifth of the interval.

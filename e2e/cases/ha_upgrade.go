@@ -114,7 +114,7 @@ func slowUpgrade(t *testing.T, w *World) {
 	w.deployAll(numbered("w", workloads), 0, func(i int) Settings {
 		return quick(Settings{"class": r.class, "polling-interval": "5s", "trigger.orders": triggers[i]})
 	})
-	w.as(a).awaitDecided(workloads, time.Time{}, 2*time.Minute) // found by the sweep, one by one
+	w.as(a).awaitDecided(workloads, time.Time{}, 2*time.Minute) // found by the sweep
 	b := r.start("b")
 	r.awaitShared(soon, a, b)
 	began := time.Now()

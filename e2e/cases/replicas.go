@@ -148,7 +148,7 @@ func (r *replicas) deploy(n int, more Settings) {
 		r.workers = append(r.workers, name)
 	}
 	for _, name := range r.workers {
-		r.w.wantManaged(name) // by the sweep, one by one
+		r.w.wantManaged(name) // by the sweep
 	}
 }
 

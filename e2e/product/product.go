@@ -249,8 +249,11 @@ func memoryLimit(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var d appsv1.Deployment
-	if err := yaml.Unmarshal(text, &d); err != nil || len(d.Spec.Template.Spec.Containers) == 0 {
-		return "", fmt.Errorf("find the memory limit in manifests/deployment.yaml: %w", err)
+	if err := yaml.Unmarshal(text, &d); err != nil {
+		return "", fmt.Errorf("read manifests/deployment.yaml: %w", err)
+	}
+	if len(d.Spec.Template.Spec.Containers) == 0 {
+		return "", fmt.Errorf("manifests/deployment.yaml has no container, so no memory limit")
 	}
 	return strconv.FormatInt(d.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value(), 10), nil
 }
