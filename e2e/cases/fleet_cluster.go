@@ -117,6 +117,12 @@ func editsWhileBusy(t *testing.T, w *World) {
 	}
 	w.add(client, busy, 50)
 	w.Create(name, 10, quick(Settings{"max-replicas": "20", "cooldown": "0s", "trigger.a": w.trigger(busy, group), "trigger.b": w.trigger(idle, group)}))
+	w.await("all pods are ready, as a rollout would hold the count", soon, func(context.Context) error {
+		if ready := w.Get(name).Status.ReadyReplicas; ready != 10 {
+			return fmt.Errorf("%d are", ready)
+		}
+		return nil
+	})
 	w.awaitValue(name, "a", "50")
 	w.awaitValue(name, "b", "0")
 	decided := map[time.Time]bool{}
