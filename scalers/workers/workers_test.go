@@ -62,23 +62,23 @@ func TestGoroutinesEndAtClose(t *testing.T) {
 	})
 }
 
+// TestIdleGoroutinesEnd goes by the numbers of goroutines, which are never given twice: how many there are is also the runtime's affair.
 func TestIdleGoroutinesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, before := time.Now(), runtime.NumGoroutine()
-		g, busy := New(), make(chan struct{})
+		g := New()
 		defer g.Close()
-		for range 10 {
-			g.Go(func() { <-busy })
-		}
-		close(busy)
-		second := time.NewTicker(time.Second)
-		defer second.Stop()
-		for runtime.NumGoroutine() > before && time.Since(began) < 2*linger {
-			<-second.C
+		after := func(rest time.Duration) (ran string) {
+			<-time.After(rest)
+			g.Go(func() { ran = goroutine() })
 			synctest.Wait()
+			return ran
 		}
-		if left, took := runtime.NumGoroutine()-before, time.Since(began); left > 0 || took != linger {
-			t.Errorf("after %s %d goroutines are left, want none after %s", took, left, linger)
+		first := after(0)
+		if ran := after(linger - 1); ran != first {
+			t.Errorf("goroutine %s ran what came just before %s were over, want %s", ran, linger, first)
+		}
+		if ran := after(linger + 1); ran == first {
+			t.Errorf("goroutine %s is still there after %s without work", ran, linger)
 		}
 	})
 }
