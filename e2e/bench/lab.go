@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"autoscale.io/e2e/cluster"
@@ -29,8 +30,7 @@ type lab struct {
 	redis    *servers.Redis
 	postgres *servers.Postgres
 	product  *product.Product
-	counts   *counts
-	audit    string
+	audit    *auditLog
 	// profiles is a folder for profiles, empty for none.
 	profiles string
 	// pprof is where the autoscaler's profiles are.
@@ -38,24 +38,11 @@ type lab struct {
 	ends  product.Ends
 }
 
-// auditPolicy logs what the autoscaler writes, leases left out.
-const auditPolicy = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-  - level: None
-    resources: [{group: coordination.k8s.io, resources: [leases]}]
-  - level: Metadata
-    users: ["system:serviceaccount:autoscale-system:autoscaler"]
-    verbs: [create, update, patch, delete, deletecollection]
-  - level: None
-`
-
 // metricResolution is how often metrics-server measures.
 const metricResolution = 15 * time.Second
 
 func start(ctx context.Context, dir string, o Options, report *Report) (*lab, error) {
-	l := &lab{dir: dir, progress: o.Progress, profiles: o.Profiles, report: report, rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: filepath.Join(dir, "audit.log")}
+	l := &lab{dir: dir, progress: o.Progress, profiles: o.Profiles, report: report, rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: &auditLog{path: filepath.Join(dir, "audit.log"), counts: map[types.NamespacedName][]count{}}}
 	for _, step := range []func(context.Context) error{l.startCluster, l.startServers, l.install} {
 		if err := step(ctx); err != nil {
 			return l, err
@@ -72,7 +59,7 @@ func (l *lab) startCluster(ctx context.Context) error {
 	c, err := cluster.Start(ctx, cluster.Options{
 		Progress: l.progress, MetricsServer: true, MetricResolution: metricResolution,
 		Args: map[string][]string{
-			cluster.APIServer: {"--audit-policy-file=" + policy, "--audit-log-path=" + l.audit, "--audit-log-mode=blocking"},
+			cluster.APIServer: {"--audit-policy-file=" + policy, "--audit-log-path=" + l.audit.path, "--audit-log-mode=blocking"},
 			// Thousands of workloads are created in a minute; by its own limits the controller manager would take many.
 			cluster.ControllerManager: {"--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=20"},
 			cluster.Scheduler:         {"--kube-api-qps=1000", "--kube-api-burst=2000"},
@@ -83,12 +70,7 @@ func (l *lab) startCluster(ctx context.Context) error {
 	}
 	l.cluster = c
 	l.ends.Add(c.Stop)
-	if l.kube, err = kubernetes.NewForConfig(c.Config()); err != nil {
-		return err
-	}
-	watching, stop := context.WithCancel(ctx)
-	l.ends.Add(func() error { stop(); return nil })
-	l.counts, err = watchCounts(watching, c.Config())
+	l.kube, err = kubernetes.NewForConfig(c.Config())
 	return err
 }
 

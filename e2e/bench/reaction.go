@@ -19,7 +19,7 @@ const reactionWithin = time.Minute
 // settle is the pause between two reactions, so that the second does not find the first one's work under way.
 const settle = 100 * time.Millisecond
 
-// floor is the time from a bare PATCH of /scale to the event that brings the new count.
+// floor is the time that a bare PATCH of /scale takes.
 func (l *lab) floor(ctx context.Context, n int) (time.Duration, error) {
 	f, err := l.create(ctx, "nobody", n, func(i int) member { return member{name: fmt.Sprintf("bare-%03d", i)} })
 	if err != nil {
@@ -33,7 +33,7 @@ func (l *lab) floor(ctx context.Context, n int) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("bare PATCH: %w", err)
 		}
-		at, err := l.counts.await(ctx, 1, reactionWithin, key)
+		at, err := l.audit.await(ctx, 1, reactionWithin, key)
 		if err != nil {
 			return 0, err
 		}
@@ -92,7 +92,7 @@ func (l *lab) fromZero(ctx context.Context, f *fleet, names []string, floor time
 		if err != nil {
 			return err
 		}
-		at, err := l.counts.await(ctx, 1, reactionWithin, f.key(name))
+		at, err := l.audit.await(ctx, 1, reactionWithin, f.key(name))
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (l *lab) burst(ctx context.Context, f *fleet, names []string) ([]time.Durat
 		if err != nil {
 			return nil, err
 		}
-		at, err := l.counts.await(ctx, 50, reactionWithin, f.key(name))
+		at, err := l.audit.await(ctx, 50, reactionWithin, f.key(name))
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +152,7 @@ func (l *lab) fromNotify(ctx context.Context, f *fleet) error {
 		if _, err := l.postgres.DB().ExecContext(ctx, fmt.Sprintf("insert into jobs values ('%s'); notify listen_%04d", key.Name, i)); err != nil {
 			return fmt.Errorf("notify: %w", err)
 		}
-		at, err := l.counts.await(ctx, 1, reactionWithin, key)
+		at, err := l.audit.await(ctx, 1, reactionWithin, key)
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (l *lab) wake(ctx context.Context, keys []types.NamespacedName, names []str
 	if err != nil {
 		return nil, err
 	}
-	at, err := l.counts.await(ctx, 1, 3*reactionWithin, keys...)
+	at, err := l.audit.await(ctx, 1, 3*reactionWithin, keys...)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func (l *lab) restart(ctx context.Context, a *product.Autoscaler, f *fleet, asle
 	if err := a.Restart(ctx); err != nil {
 		return err
 	}
-	at, err := l.counts.await(ctx, 1, 5*reactionWithin, f.keysOf(asleep)...)
+	at, err := l.audit.await(ctx, 1, 5*reactionWithin, f.keysOf(asleep)...)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -60,18 +58,9 @@ func (l *lab) rest(ctx context.Context, a *product.Autoscaler, name string, long
 }
 
 // writes is how many the autoscaler has made so far, leases left out.
-func (l *lab) writes() (n int, err error) {
-	file, err := os.Open(l.audit)
-	if err != nil {
-		return 0, fmt.Errorf("read the audit log: %w", err)
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		n++
-	}
-	return n, lines.Err()
+func (l *lab) writes() (int, error) {
+	err := l.audit.follow()
+	return l.audit.writes, err
 }
 
 // connections of the autoscaler to Redis.
