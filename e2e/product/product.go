@@ -52,7 +52,7 @@ type Product struct {
 	namespace, config string
 }
 
-// Build compiles the autoscaler into dir and returns the path. Progress goes to w.
+// Build compiles the autoscaler into dir and returns the path; without cgo, as the image has it. Progress goes to w.
 func Build(ctx context.Context, dir string, w io.Writer) (string, error) {
 	root, err := tree.Root(ctx)
 	if err != nil {
@@ -61,6 +61,7 @@ func Build(ctx context.Context, dir string, w io.Writer) (string, error) {
 	path := filepath.Join(dir, "autoscaler")
 	build := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/autoscaler")
 	build.Dir, build.Stdout, build.Stderr = root, w, w
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := build.Run(); err != nil {
 		return "", fmt.Errorf("build the autoscaler: %w", err)
 	}
