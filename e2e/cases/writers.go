@@ -28,7 +28,7 @@ type write struct {
 	at, done time.Time
 	text     string
 	status   int
-	// bucket is that of the workload, or of the lease; holder is who the lease names.
+	// bucket is that of the workload, or of the lease, where it is empty for a replica's own; holder is who the lease names.
 	bucket, holder string
 	isLease        bool
 }
@@ -92,15 +92,17 @@ var (
 	kinds        = map[string]string{"deployments": "Deployment", "statefulsets": "StatefulSet", "jobs": "Job", "cronjobs": "CronJob"} //nolint:gochecknoglobals // a constant
 )
 
-// describe fills in what a request is about; it is false for what does not count: events, and what replicas say of themselves.
+// describe fills in what a request is about; it is false for what does not count, such as events.
 func (l *writeLog) describe(w *write, r *http.Request, body []byte) bool {
 	if strings.HasPrefix(r.URL.Path, "/apis/coordination.k8s.io/v1/namespaces/"+product.Namespace+"/leases") {
 		sent, ok := decoded[*coordinationv1.Lease](body)
-		if !ok || !isBucket(sent.Name) {
+		if !ok {
 			return false
 		}
 		w.isLease, w.holder = true, ptr.Deref(sent.Spec.HolderIdentity, "")
-		w.bucket = strings.TrimSuffix(strings.TrimPrefix(sent.Name, "autoscaler-bucket-"), "-"+l.class)
+		if isBucket(sent.Name) {
+			w.bucket = strings.TrimSuffix(strings.TrimPrefix(sent.Name, "autoscaler-bucket-"), "-"+l.class)
+		}
 		return true
 	}
 	if path := workloadPath.FindStringSubmatch(r.URL.Path); path != nil && r.Method != http.MethodDelete {
@@ -129,61 +131,72 @@ func decoded[T runtime.Object](body []byte) (T, bool) {
 // tenure is the time in which a replica held a bucket by the API server's answers.
 type tenure struct {
 	who string
-	// from is when it was taken, and until when it was given back or taken by another; renewed are the times at which the renewals were answered.
+	// from is when it was taken, and until when it was given back or taken by another.
 	from, until time.Time
-	renewed     []time.Time
 }
 
 // faults are the writes to workloads that were carried out and that the replica had no right to: it did not hold the bucket all the time, or had not renewed its
-// lease for longer than the deadline.
+// own lease for longer than the deadline.
 func (l *writeLog) faults(deadline time.Duration) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tenures := l.tenures()
+	tenures, renewed := l.tenures(), l.renewals()
 	var faults []string
 	for _, w := range l.all {
 		if w.isLease || w.status >= http.StatusMultipleChoices {
 			continue
 		}
-		if !slices.ContainsFunc(tenures[w.bucket], func(t tenure) bool { return t.covers(w, deadline) }) {
+		if !slices.ContainsFunc(tenures[w.bucket], func(t tenure) bool { return t.covers(w) }) {
 			faults = append(faults, fmt.Sprintf("without holding bucket %s: %s; it was held by %s", w.bucket, w, tenures[w.bucket]))
+		}
+		if !slices.ContainsFunc(renewed[w.who], func(at time.Time) bool { return w.at.After(at.Add(-slack)) && w.at.Sub(at) < deadline+slack }) {
+			faults = append(faults, fmt.Sprintf("later than %s after its last renewal: %s", deadline, w))
 		}
 	}
 	return faults
 }
 
+// slack is between the sending of a request and its arrival here.
+const slack = 200 * time.Millisecond
+
 func (t tenure) String() string {
 	const exact = "05.000"
-	until, latest := "now", t.renewed[len(t.renewed)-1]
+	until := "now"
 	if !t.until.IsZero() {
 		until = t.until.Format(exact)
 	}
-	return fmt.Sprintf("%s %s–%s (renewed %d times, the last at %s)", t.who, t.from.Format(exact), until, len(t.renewed), latest.Format(exact))
+	return fmt.Sprintf("%s %s–%s", t.who, t.from.Format(exact), until)
 }
 
-func (t tenure) covers(w write, deadline time.Duration) bool {
-	const slack = 200 * time.Millisecond // between the sending of a request and its arrival here
-	if t.who != w.who || w.at.Before(t.from.Add(-slack)) || !t.until.IsZero() && w.done.After(t.until) {
-		return false
+func (t tenure) covers(w write) bool {
+	return t.who == w.who && !w.at.Before(t.from.Add(-slack)) && (t.until.IsZero() || !w.done.After(t.until))
+}
+
+// renewals are when the API server had answered those of each replica's own lease.
+func (l *writeLog) renewals() map[string][]time.Time {
+	renewed := map[string][]time.Time{}
+	for _, w := range l.all {
+		if w.isLease && w.bucket == "" && w.status < http.StatusMultipleChoices {
+			renewed[w.who] = append(renewed[w.who], w.done)
+		}
 	}
-	return slices.ContainsFunc(t.renewed, func(at time.Time) bool { return w.at.After(at.Add(-slack)) && w.at.Sub(at) < deadline+slack })
+	return renewed
 }
 
 func (l *writeLog) tenures() map[string][]tenure {
-	leases := slices.DeleteFunc(slices.Clone(l.all), func(w write) bool { return !w.isLease || w.status >= http.StatusMultipleChoices })
+	leases := slices.DeleteFunc(slices.Clone(l.all), func(w write) bool { return !w.isLease || w.bucket == "" || w.status >= http.StatusMultipleChoices })
 	slices.SortFunc(leases, func(a, b write) int { return a.done.Compare(b.done) })
 	tenures := map[string][]tenure{}
 	for _, w := range leases {
 		list := tenures[w.bucket]
 		if n := len(list); n > 0 && list[n-1].until.IsZero() {
-			if last := &list[n-1]; w.holder == last.who {
-				last.renewed = append(last.renewed, w.done)
+			if w.holder == list[n-1].who {
 				continue
 			}
-			list[len(list)-1].until = w.at
+			list[n-1].until = w.at
 		}
 		if w.holder != "" {
-			list = append(list, tenure{who: w.holder, from: w.at, renewed: []time.Time{w.done}})
+			list = append(list, tenure{who: w.holder, from: w.at})
 		}
 		tenures[w.bucket] = list
 	}

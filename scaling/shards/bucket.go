@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -56,8 +57,8 @@ func (s *Shards) want(ctx context.Context, b *bucket, wanted, can bool) {
 func (s *Shards) known(b *bucket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, known := s.view.leases[s.bucketLease(b.name)]
-	return known
+	lease, known := s.view.leases[s.bucketLease(b.name)]
+	return known && !lease.gone
 }
 
 func (s *Shards) start(ctx context.Context, b *bucket) {
@@ -75,10 +76,12 @@ func (s *Shards) lead(ctx context.Context, b *bucket) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	term := newTerm(ctx, b.name, s.Times.RenewDeadline, cancel)
+	defer s.life.drop(term)
 	worked := make(chan struct{})
 	name := s.bucketLease(b.name)
 	guarded := s.lock(name)
-	guarded.renewed = term.renew
+	guarded.lives, guarded.recheck = s.life.lasts, recheckAfter*s.Times.Duration
+	guarded.renewed = func(asked time.Time) { s.life.carry(term, asked) }
 	guarded.release = func(ctx context.Context) error {
 		term.end(drain)
 		select {
@@ -116,6 +119,27 @@ func (s *Shards) elector(l *lock, release bool, started func()) (*leaderelection
 	})
 }
 
+// expired says whether the Lease of a bucket has run out in exactly this term, and its holder has died. What the watch shows of the holder may be late, so that is
+// asked for: a holder that has not renewed its own Lease by then has ended its terms before, and begins none without taking the Lease of the bucket anew.
+func (s *Shards) expired(ctx context.Context, bucket string, t term) bool {
+	own := s.memberLease(t.holder)
+	s.mu.Lock()
+	dead := s.view.leases[bucket].term.same(t) && s.view.holderOf(time.Now(), bucket, s.memberLease) == ""
+	last := s.view.leases[own].term
+	s.mu.Unlock()
+	if !dead {
+		return false
+	}
+	lease, err := s.Kube.CoordinationV1().Leases(s.Namespace).Get(ctx, own, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true
+	}
+	return err == nil && termOf(&lease.Spec).same(last)
+}
+
+// recheckAfter is for how many times its duration the Lease of a bucket is not written while the replica's own stands for it.
+const recheckAfter = 4
+
 // tries is how many calls fit into the renew deadline when each hangs.
 const tries = 3
 
@@ -126,11 +150,7 @@ func (s *Shards) lock(name string) *lock {
 			LockConfig: resourcelock.ResourceLockConfig{Identity: s.Identity}, Labels: map[string]string{Label: s.Class},
 		},
 		timeout: s.Times.RenewDeadline / tries,
-		expired: func(t term) bool {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.view.expired(time.Now(), name, t)
-		},
+		expired: func(ctx context.Context, t term) bool { return s.expired(ctx, name, t) },
 		renewed: func(time.Time) {},
 		release: func(context.Context) error { return nil },
 	}

@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func locked(holder string, expired bool) (*lock, *lease) {
 	inner := &lease{record: resourcelock.LeaderElectionRecord{HolderIdentity: holder}}
 	return &lock{
 		Interface: inner, timeout: time.Second,
-		expired: func(term) bool { return expired },
+		expired: func(context.Context, term) bool { return expired },
 		renewed: func(asked time.Time) { inner.log = append(inner.log, "renewed") },
 		release: func(context.Context) error {
 			inner.log = append(inner.log, "work ends")
@@ -90,7 +91,7 @@ func TestTheTermIsAskedFor(t *testing.T) {
 	at := metav1.Now()
 	inner.record.RenewTime = at
 	var asked term
-	l.expired = func(t term) bool {
+	l.expired = func(_ context.Context, t term) bool {
 		asked = t
 		return true
 	}
@@ -151,4 +152,81 @@ func TestACallThatHangsEnds(t *testing.T) {
 			t.Errorf("got %v and %v after %s", read, write, took)
 		}
 	})
+}
+
+// resting is a lock on a bucket's Lease that this replica's own Lease stands for. It is written for real once a minute.
+func resting() (l *lock, inner *lease, lives *bool) {
+	l, inner = locked("me", false)
+	lives = new(true)
+	l.recheck = time.Minute
+	l.lives = func() (time.Time, bool) { return time.Now(), *lives }
+	return l, inner, lives
+}
+
+func TestTheOwnLeaseStandsForThoseOfTheBuckets(t *testing.T) {
+	mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}
+	synctest.Test(t, func(t *testing.T) {
+		l, inner, _ := resting()
+		for range 31 { // two minutes, with the first
+			if err := l.Update(t.Context(), mine); err != nil {
+				t.Fatal(err)
+			}
+			pass(4 * time.Second)
+		}
+		if want := []string{`write "me"`, "renewed", `write "me"`, "renewed", `write "me"`, "renewed"}; !slices.Equal(inner.log, want) {
+			t.Errorf("got %q, want a write a minute: %q", inner.log, want)
+		}
+	})
+}
+
+func TestALeaseThatWasReadIsWritten(t *testing.T) {
+	mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}
+	l, inner, _ := resting()
+	for range 2 {
+		if _, _, err := l.Get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Update(t.Context(), mine); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{`write "me"`, "renewed", `write "me"`, "renewed"}; !slices.Equal(inner.log, want) {
+		t.Errorf("got %q, want %q", inner.log, want)
+	}
+}
+
+func TestNoBucketIsHeldWithoutTheOwnLease(t *testing.T) {
+	mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}
+	l, inner, lives := resting()
+	const want = "hold system/bucket-07: this replica could not renew its own Lease for too long"
+	*lives = false
+	if err := l.Create(t.Context(), mine); err == nil || err.Error() != want || len(inner.log) > 0 {
+		t.Errorf("got %v, %q, want %s", err, inner.log, want)
+	}
+	*lives = true
+	if err := l.Create(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+	*lives = false
+	if err := l.Update(t.Context(), mine); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := l.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err == nil {
+		t.Error("it was handed back without having been read as its own")
+	}
+}
+
+// TestAnElectorSeesALivingHoldersLeaseChange: client-go takes a Lease whose bytes stand still.
+func TestAnElectorSeesALivingHoldersLeaseChange(t *testing.T) {
+	for _, expired := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l, _ := locked("other", expired)
+			_, before, _ := l.Get(t.Context())
+			pass(time.Second)
+			_, after, err := l.Get(t.Context())
+			if changed := !bytes.Equal(before, after); err != nil || changed == expired {
+				t.Errorf("expired %t: it changed: %t, %v", expired, changed, err)
+			}
+		})
+	}
 }

@@ -16,18 +16,20 @@ const leaveTimeout = 2 * time.Second
 // buryAfter is for how many times its duration the Lease of a replica that died is kept.
 const buryAfter = 4
 
-// memberLease is the name of this replica's own Lease. Identities may hold what names may not, so it is made of a hash; the Lease shows the identity as its holder.
-func (s *Shards) memberLease() string {
-	sum := sha256.Sum256([]byte(s.Class + "/" + s.Identity))
+// memberLease is the name of a replica's own Lease. Identities may hold what names may not, so it is made of a hash; the Lease shows the identity as its holder.
+func (s *Shards) memberLease(identity string) string {
+	sum := sha256.Sum256([]byte(s.Class + "/" + identity))
 	const enough = 6 // bytes, for a few replicas
 	return "autoscaler-replica-" + hex.EncodeToString(sum[:enough])
 }
 
 // join shows the other replicas that this one lives, until ctx ends; then it takes its Lease away, so that they need not wait.
 func (s *Shards) join(ctx context.Context) {
-	name := s.memberLease()
+	name := s.memberLease(s.Identity)
 	for ctx.Err() == nil {
-		elector, err := s.elector(s.lock(name), false, func() {})
+		own := s.lock(name)
+		own.renewed = s.life.renew
+		elector, err := s.elector(own, false, func() {})
 		if err != nil {
 			s.Log.Error(err, "the times of the lease do not fit together", "lease", name)
 			return

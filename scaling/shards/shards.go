@@ -75,6 +75,7 @@ type Shards struct {
 	// again asks to balance.
 	again chan struct{}
 	work  sync.WaitGroup
+	life  *life
 
 	mu   sync.Mutex
 	view *view
@@ -87,8 +88,8 @@ func New(o Options) *Shards {
 	if o.Observe == nil {
 		o.Observe = func(int, int) {}
 	}
-	s := &Shards{Options: o, again: make(chan struct{}, 1), buried: map[string]string{}}
-	// A renewal of this replica's own is heard twice in that time at least.
+	s := &Shards{Options: o, again: make(chan struct{}, 1), buried: map[string]string{}, life: newLife(o.Times.RenewDeadline)}
+	// A renewal of this replica's own is heard in that time.
 	s.view = newView(o.Times.Duration/2, time.Now())
 	for _, name := range o.Buckets {
 		s.buckets = append(s.buckets, &bucket{name: name})
@@ -110,7 +111,11 @@ func (s *Shards) Run(ctx context.Context) error {
 	s.work.Go(func() { informer.RunWithContext(ctx) })
 	if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
 		s.work.Go(func() { s.join(ctx) })
-		s.balanceUntil(ctx)
+		select {
+		case <-s.life.begun: // what others see of a bucket that is taken is that its holder lives
+			s.balanceUntil(ctx)
+		case <-ctx.Done():
+		}
 	}
 	s.work.Wait()
 	s.Observe(0, 0)
@@ -173,7 +178,7 @@ func (s *Shards) balance(ctx context.Context) time.Duration {
 	members, dead := s.members(now)
 	holders := make([]string, len(s.buckets))
 	for i, b := range s.buckets {
-		holders[i] = s.view.holder(now, s.bucketLease(b.name))
+		holders[i] = s.view.holderOf(now, s.bucketLease(b.name), s.memberLease)
 	}
 	next := s.view.next(now, s.Times.RetryPeriod)
 	s.mu.Unlock()
@@ -202,7 +207,7 @@ func (s *Shards) members(now time.Time) (live []string, dead map[string]string) 
 	dead = map[string]string{}
 	for name, lease := range s.view.leases {
 		switch holder := s.view.holder(now, name); {
-		case buckets[name] || name == s.memberLease():
+		case buckets[name] || lease.gone || name == s.memberLease(s.Identity):
 		case holder != "":
 			found[holder] = true
 		case s.view.clock(now).Sub(lease.changed) > buryAfter*s.Times.Duration && s.buried[name] != lease.version:

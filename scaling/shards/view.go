@@ -28,6 +28,8 @@ type seen struct {
 	changed time.Time
 	// lasts is how long the Lease is valid without a change.
 	lasts time.Duration
+	// gone says that the Lease was deleted. It is kept while it would be valid: a person may have deleted it, and its holder know nothing of that.
+	gone bool
 }
 
 // term is what changes when a Lease is taken or renewed; times are only ever compared for being the same.
@@ -66,12 +68,16 @@ func (v *view) see(now time.Time, lease *coordinationv1.Lease) {
 	spec := &lease.Spec
 	next := seen{
 		version: lease.ResourceVersion, changed: now, lasts: time.Duration(ptr.Deref(spec.LeaseDurationSeconds, 0)) * time.Second,
-		term: term{ptr.Deref(spec.HolderIdentity, ""), micro(spec.AcquireTime), micro(spec.RenewTime)},
+		term: termOf(spec),
 	}
-	if before, ok := v.leases[lease.Name]; ok && before.term.same(next.term) {
+	if before, ok := v.leases[lease.Name]; ok && !before.gone && before.term.same(next.term) {
 		next.changed = before.changed
 	}
 	v.leases[lease.Name] = next
+}
+
+func termOf(spec *coordinationv1.LeaseSpec) term {
+	return term{ptr.Deref(spec.HolderIdentity, ""), micro(spec.AcquireTime), micro(spec.RenewTime)}
 }
 
 func micro(t *metav1.MicroTime) metav1.MicroTime { return ptr.Deref(t, metav1.MicroTime{}) }
@@ -83,29 +89,48 @@ func (t term) same(o term) bool {
 // miss takes in that a Lease is not there any more.
 func (v *view) miss(now time.Time, name string) {
 	v.hear(now)
-	delete(v.leases, name)
+	if lease, ok := v.leases[name]; ok {
+		lease.gone = true
+		v.leases[name] = lease
+	}
 }
 
-// holder is who holds a Lease that has not expired; empty for nobody.
+// left is how long a Lease is still valid if it does not change; not above 0 when it has expired or was never seen.
+func (v *view) left(now time.Time, name string) time.Duration {
+	lease := v.leases[name]
+	return lease.lasts - v.clock(now).Sub(lease.changed)
+}
+
+// holder is who holds a Lease that is there and has not expired; empty for nobody.
 func (v *view) holder(now time.Time, name string) string {
 	lease := v.leases[name]
-	if v.clock(now).Sub(lease.changed) >= lease.lasts {
+	if lease.gone || v.left(now, name) <= 0 {
 		return ""
 	}
 	return lease.term.holder
 }
 
-// expired says whether a Lease has run out in exactly this term.
-func (v *view) expired(now time.Time, name string, t term) bool {
-	lease, ok := v.leases[name]
-	return ok && lease.term.same(t) && v.clock(now).Sub(lease.changed) >= lease.lasts
+// holderOf is who holds a bucket: the holder of its Lease while that is valid, and then for as long as the holder lives, which its own Lease shows. own is the name of
+// that Lease.
+func (v *view) holderOf(now time.Time, bucket string, own func(holder string) string) string {
+	lease, ok := v.leases[bucket]
+	if !ok || lease.gone || lease.term.holder == "" {
+		return ""
+	}
+	if v.left(now, bucket) <= 0 && v.left(now, own(lease.term.holder)) <= 0 {
+		return ""
+	}
+	return lease.term.holder
 }
 
-// next is when the first of the Leases that are valid expires, or a while from now.
+// next is when the first of the Leases that are valid expires, or a while from now. Those that are gone are forgotten when they do.
 func (v *view) next(now time.Time, while time.Duration) time.Duration {
-	for _, lease := range v.leases {
-		if left := lease.lasts - v.clock(now).Sub(lease.changed); left > 0 && left < while {
-			while = left
+	for name, lease := range v.leases {
+		switch left := v.left(now, name); {
+		case left > 0:
+			while = min(while, left)
+		case lease.gone:
+			delete(v.leases, name)
 		}
 	}
 	return while

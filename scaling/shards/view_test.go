@@ -87,25 +87,71 @@ func TestNobodyDiesWhileNothingIsHeard(t *testing.T) {
 	s.want("bucket", "")
 }
 
-func TestExpiredIsAboutOneTerm(t *testing.T) {
+// own is the name of a replica's own Lease.
+func own(holder string) string { return "replica-" + holder }
+
+func (s *scene) wantBucket(holder string) {
+	s.t.Helper()
+	if got := s.holderOf(s.now, "bucket", own); got != holder {
+		s.t.Errorf("after %s: the bucket is held by %q, want %q", s.now.Format("04:05"), got, holder)
+	}
+}
+
+func TestABucketIsHeldAsLongAsItsHolderLives(t *testing.T) {
 	s := newScene(t, 0)
+	s.wantBucket("")
+	s.renew(own("other"), "other")
 	s.renew("bucket", "other")
-	seen := term{holder: "other", renewed: metav1.MicroTime{Time: s.other}}
-	if s.expired(s.now, "bucket", seen) {
-		t.Error("it is expired at once")
+	for range 10 {
+		s.passWhileHearing(14 * time.Second)
+		s.wantBucket("other")
+		s.renew(own("other"), "other")
 	}
 	s.passWhileHearing(15 * time.Second)
-	if !s.expired(s.now, "bucket", seen) {
-		t.Error("it is not expired after 15 s")
+	s.wantBucket("")
+	s.renew("bucket", "") // handed back
+	s.renew(own("other"), "other")
+	s.wantBucket("")
+}
+
+// TestABucketWhoseHolderIsNotKnown: a replica that starts has not seen for how long.
+func TestABucketWhoseHolderIsNotKnown(t *testing.T) {
+	s := newScene(t, 0)
+	s.renew("bucket", "other")
+	s.passWhileHearing(14 * time.Second)
+	s.wantBucket("other")
+	s.passWhileHearing(time.Second)
+	s.wantBucket("")
+}
+
+// TestALeaseThatAPersonDeletes: its holder knows nothing of that, and goes on for as long as it may.
+func TestALeaseThatAPersonDeletes(t *testing.T) {
+	s := newScene(t, 0)
+	s.renew("bucket", "other")
+	s.passWhileHearing(time.Minute)
+	s.renew(own("other"), "other")
+	s.passWhileHearing(5 * time.Second)
+	s.miss(s.now, own("other"))
+	s.want(own("other"), "") // it does not count as one of those that share
+	s.wantBucket("other")
+	s.passWhileHearing(10 * time.Second)
+	s.wantBucket("")
+	s.next(s.now, time.Minute)
+	if _, ok := s.leases[own("other")]; ok {
+		t.Error("it is kept for ever")
 	}
-	renewed := seen
-	renewed.renewed = metav1.MicroTime{Time: s.other}
-	if s.expired(s.now, "bucket", renewed) {
-		t.Error("a renewal that the watch has not shown yet is expired")
-	}
-	if s.expired(s.now, "unknown", seen) {
-		t.Error("a lease that was never seen is expired")
-	}
+}
+
+func TestALeaseThatComesBackIsNew(t *testing.T) {
+	s := newScene(t, 0)
+	s.renew(own("other"), "other")
+	at := s.other
+	s.miss(s.now, own("other"))
+	s.passWhileHearing(10 * time.Second)
+	s.other = at
+	s.renew(own("other"), "other")
+	s.passWhileHearing(10 * time.Second)
+	s.want(own("other"), "other")
 }
 
 func TestNextIsWhenTheFirstExpires(t *testing.T) {
@@ -117,6 +163,7 @@ func TestNextIsWhenTheFirstExpires(t *testing.T) {
 	}
 	s.miss(s.now, "bucket")
 	s.want("bucket", "")
+	s.passWhileHearing(3 * time.Second)
 	if got := s.next(s.now, 4*time.Second); got != 4*time.Second {
 		t.Errorf("the next look is in %s, want 4s", got)
 	}
