@@ -38,6 +38,8 @@ type Command struct {
 	ReadyTimeout time.Duration
 	// StopTimeout is how long Stop waits after SIGTERM before it kills. Defaults to 10 s.
 	StopTimeout time.Duration
+	// Crashes says that the program is known to crash now and then before it is ready, through no fault of the one who starts it: it is then started once more.
+	Crashes bool
 }
 
 // Process is a program that can be started, disturbed and started again. Its methods may be called from several

@@ -20,6 +20,15 @@ const (
 
 // start runs the program and waits until it is ready; the caller holds p.mu and has seen that nothing runs.
 func (p *Process) start(ctx context.Context) error {
+	err := p.startOnce(ctx)
+	var ended endedError
+	if p.command.Crashes && errors.As(err, &ended) {
+		err = p.startOnce(ctx)
+	}
+	return err
+}
+
+func (p *Process) startOnce(ctx context.Context) error {
 	offset := fileSize(p.command.Log) // so that an error does not quote an earlier life
 	r, err := p.launch()
 	if err != nil {
@@ -43,7 +52,7 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		err := p.command.Ready(ctx)
 		select {
 		case <-r.done:
-			return fmt.Errorf("ended before it was ready (%w)", exitReason(r.err))
+			return endedError{exitReason(r.err)}
 		default:
 		}
 		if err == nil {
@@ -57,6 +66,12 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		}
 	}
 }
+
+// endedError says that a program ended by itself.
+type endedError struct{ reason error }
+
+// Error implements error.
+func (e endedError) Error() string { return fmt.Sprintf("ended before it was ready (%v)", e.reason) }
 
 func exitReason(err error) error {
 	if err == nil {

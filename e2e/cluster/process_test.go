@@ -89,6 +89,28 @@ func TestProcessThatIsNeverReadyIsKilled(t *testing.T) {
 	}
 }
 
+// TestProcessThatCrashes is started once more if it is known to crash, and not a third time.
+func TestProcessThatCrashes(t *testing.T) {
+	for _, c := range []struct {
+		known, starts bool
+		crashes       int
+	}{{true, true, 0}, {true, true, 1}, {true, false, 2}, {false, false, 1}} {
+		command := shell(t, fmt.Sprintf("echo life | tee -a lives; test $(wc -l < lives) -gt %d || exit 3; touch ready; exec sleep 1000", c.crashes))
+		command.Crashes, command.Dir = c.known, t.TempDir()
+		command.Ready = func(context.Context) error {
+			_, err := os.Stat(filepath.Join(command.Dir, "ready"))
+			return err
+		}
+		p := cluster.NewProcess(command)
+		t.Cleanup(func() { _ = p.Kill() })
+		err := p.Start(t.Context())
+		want := "script ended before it was ready (exit status 3)\nits log " + command.Log + " ends:\nlife"
+		if c.starts && err != nil || !c.starts && (err == nil || err.Error() != want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 func TestProcessStartsOnce(t *testing.T) {
 	p := clustertest.Process(t, shell(t, "exec sleep 1000"))
 	err := p.Start(t.Context())
