@@ -46,6 +46,10 @@ type auditLog struct {
 	counts map[types.NamespacedName][]count
 }
 
+func newAuditLog(path string) *auditLog {
+	return &auditLog{path: path, counts: map[types.NamespacedName][]count{}}
+}
+
 // count is one write of a workload's count.
 type count struct {
 	replicas int32
@@ -75,7 +79,10 @@ func (a *auditLog) follow() error {
 	if err != nil {
 		return fmt.Errorf("read the audit log: %w", err)
 	}
-	more := make([]byte, max(info.Size()-a.read, 0))
+	if info.Size() < a.read {
+		return fmt.Errorf("read the audit log: the API server has begun another one, and what came between is not counted")
+	}
+	more := make([]byte, info.Size()-a.read)
 	n, err := file.ReadAt(more, a.read)
 	if n < len(more) {
 		return fmt.Errorf("read the audit log: %w", err)

@@ -17,7 +17,7 @@ func scaled(user, name, subresource string, replicas, code int, at time.Time) st
 
 // TestAuditLog: what was refused or is no count does not count, the line that is being written is read when it is whole, and only the autoscaler's writes are its own.
 func TestAuditLog(t *testing.T) {
-	a := &auditLog{path: filepath.Join(t.TempDir(), "audit.log"), counts: map[types.NamespacedName][]count{}}
+	a := newAuditLog(filepath.Join(t.TempDir(), "audit.log"))
 	if err := a.follow(); err != nil {
 		t.Fatalf("before there is a log: %v", err)
 	}
@@ -47,6 +47,21 @@ func TestAuditLog(t *testing.T) {
 	}
 	if a.writes != 4 {
 		t.Errorf("%d writes of the autoscaler, want 4", a.writes)
+	}
+	if err := os.WriteFile(a.path, []byte(last), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const another = "read the audit log: the API server has begun another one, and what came between is not counted"
+	if err := a.follow(); err == nil || err.Error() != another {
+		t.Errorf("got  %v\nwant %s", err, another)
+	}
+}
+
+func TestAwaitSaysWhatIsMissing(t *testing.T) {
+	a := newAuditLog(filepath.Join(t.TempDir(), "audit.log"))
+	mail := types.NamespacedName{Namespace: "shop", Name: "mail"}
+	if err := os.WriteFile(a.path, []byte(scaled("admin", "mail", "scale", 5, 200, time.Now())), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	const missing = "1 of 2 workloads are still below 5 replicas after 0s, the first of [shop/mail shop/none]"
 	if _, err := a.await(t.Context(), 5, 0, mail, types.NamespacedName{Namespace: "shop", Name: "none"}); err == nil || err.Error() != missing {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"autoscale.io/e2e/cluster"
@@ -42,7 +41,7 @@ type lab struct {
 const metricResolution = 15 * time.Second
 
 func start(ctx context.Context, dir string, o Options, report *Report) (*lab, error) {
-	l := &lab{dir: dir, progress: o.Progress, profiles: o.Profiles, report: report, rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: &auditLog{path: filepath.Join(dir, "audit.log"), counts: map[types.NamespacedName][]count{}}}
+	l := &lab{dir: dir, progress: o.Progress, profiles: o.Profiles, report: report, rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: newAuditLog(filepath.Join(dir, "audit.log"))}
 	for _, step := range []func(context.Context) error{l.startCluster, l.startServers, l.install} {
 		if err := step(ctx); err != nil {
 			return l, err
