@@ -111,7 +111,7 @@ func (c *Cluster) part(name string, args []string, ready func(context.Context) e
 		Dir:   c.dir,
 		Log:   c.path("logs/" + name + ".log"),
 		Ready: ready,
-		// KWOK 0.8.0 does, once in hundreds of starts, while it sets up the expressions of its metrics.
+		// KWOK 0.8.0 has been seen to, once in hundreds of starts; why is not known.
 		Crashes: name == KWOK,
 	})
 	c.addPart(p)

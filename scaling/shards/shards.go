@@ -89,7 +89,7 @@ func New(o Options) *Shards {
 		o.Observe = func(int, int) {}
 	}
 	s := &Shards{Options: o, again: make(chan struct{}, 1), buried: map[string]string{}, life: newLife(o.Times.RenewDeadline)}
-	// A renewal of this replica's own is heard in that time.
+	// With the default times a renewal of this replica's own is heard in that time.
 	s.view = newView(o.Times.Duration/2, time.Now())
 	for _, name := range o.Buckets {
 		s.buckets = append(s.buckets, &bucket{name: name})
