@@ -11,6 +11,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/informers"
@@ -126,9 +127,22 @@ func (w *World) AwaitReplicas(name string, want int32, within time.Duration) {
 	})
 }
 
-// WantCounts checks every count that a Deployment has had.
+// WantCounts checks every count that a Deployment has had, up to the present one.
 func (w *World) WantCounts(name string, want ...int32) {
 	w.t.Helper()
+	w.await("the watch shows the count of "+name, soon, func(ctx context.Context) error {
+		d, err := w.kube.AppsV1().Deployments(w.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil // it is gone, or something else
+		}
+		if err != nil {
+			return err
+		}
+		if last, _ := w.changes.last(name); last.replicas != *d.Spec.Replicas {
+			return fmt.Errorf("it shows %d and not %d", last.replicas, *d.Spec.Replicas)
+		}
+		return nil
+	})
 	if got := w.changes.counts(name); fmt.Sprint(got) != fmt.Sprint(want) {
 		w.t.Fatalf("%s had the counts %v, want %v", name, got, want)
 	}

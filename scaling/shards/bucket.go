@@ -21,9 +21,10 @@ type bucket struct {
 	// stop ends the elector; nil when there is none. since is when it was started.
 	stop  context.CancelFunc
 	since time.Time
-	// ended is closed when the elector and the work have ended.
-	ended chan struct{}
-	leads atomic.Bool
+	// ended is closed when the elector and the work have ended; rested is when that was noticed.
+	ended  chan struct{}
+	rested time.Time
+	leads  atomic.Bool
 }
 
 // running says whether there is an elector.
@@ -34,18 +35,21 @@ func (b *bucket) running() bool {
 	select {
 	case <-b.ended:
 		b.stop()
-		b.stop = nil
+		b.stop, b.rested = nil, time.Now()
 		return false
 	default:
 		return true
 	}
 }
 
-// want starts or stops the elector. can says that the bucket is ours or nobody's.
-func (s *Shards) want(ctx context.Context, b *bucket, wanted, can bool) {
+// want starts or stops the elector. holder is whose the bucket is, empty for nobody's.
+func (s *Shards) want(ctx context.Context, b *bucket, wanted bool, holder string) {
+	can := holder == "" || holder == s.Identity
 	switch running := b.running(); {
 	case !running && wanted && can:
-		s.start(ctx, b)
+		s.start(ctx, b, s.lead)
+	case !running && !wanted && holder == s.Identity && time.Since(b.rested) > s.Times.RetryPeriod:
+		s.start(ctx, b, s.handBack)
 	case running && (!wanted || !can):
 		b.stop()
 	case running && !b.leads.Load() && s.known(b) && time.Since(b.since) > s.Times.RetryPeriod:
@@ -61,13 +65,13 @@ func (s *Shards) known(b *bucket) bool {
 	return known && !lease.gone
 }
 
-func (s *Shards) start(ctx context.Context, b *bucket) {
+func (s *Shards) start(ctx context.Context, b *bucket, do func(context.Context, *bucket)) {
 	ctx, b.stop = context.WithCancel(ctx)
 	b.since, b.ended = time.Now(), make(chan struct{})
 	s.work.Go(func() {
 		defer s.poke()
 		defer close(b.ended)
-		s.lead(ctx, b)
+		do(ctx, b)
 	})
 }
 
@@ -109,6 +113,24 @@ func (s *Shards) lead(ctx context.Context, b *bucket) {
 	if term.begun() {
 		<-worked
 		s.Log.V(1).Info("gave up a bucket", "bucket", b.name)
+	}
+}
+
+// handBack gives up a bucket that is ours by its Lease and has no elector: the answer to the write that took it, or to the one that should have handed it back, was
+// lost or not waited for. It would stay ours for as long as this replica lives, and nobody would work on it.
+func (s *Shards) handBack(ctx context.Context, b *bucket) {
+	guarded := s.lock(s.bucketLease(b.name))
+	ctx = context.WithoutCancel(ctx) // each call has its deadline, and another lost answer helps nobody
+	record, _, err := guarded.Get(ctx)
+	if err == nil && record.HolderIdentity == s.Identity {
+		s.Log.Info("handing back a bucket that was taken by a write without an answer", "bucket", b.name)
+		now := metav1.Now()
+		err = guarded.Update(ctx, resourcelock.LeaderElectionRecord{
+			LeaderTransitions: record.LeaderTransitions, LeaseDurationSeconds: 1, AcquireTime: now, RenewTime: now,
+		})
+	}
+	if err != nil {
+		s.Log.Info("cannot hand back a bucket; it is tried again", "bucket", b.name, "error", err.Error())
 	}
 }
 

@@ -185,7 +185,7 @@ func (s *Shards) balance(ctx context.Context) time.Duration {
 	held := 0
 	for i, wanted := range share(members, holders) {
 		b := s.buckets[i]
-		s.want(ctx, b, wanted == s.Identity, holders[i] == "" || holders[i] == s.Identity)
+		s.want(ctx, b, wanted == s.Identity, holders[i])
 		if b.leads.Load() {
 			held++
 		}
