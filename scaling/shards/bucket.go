@@ -44,17 +44,24 @@ func (b *bucket) running() bool {
 
 // want starts or stops the elector. holder is whose the bucket is, empty for nobody's.
 func (s *Shards) want(ctx context.Context, b *bucket, wanted bool, holder string) {
-	can := holder == "" || holder == s.Identity
-	switch running := b.running(); {
-	case !running && wanted && can:
-		s.start(ctx, b, s.lead)
-	case !running && !wanted && holder == s.Identity && time.Since(b.rested) > s.Times.RetryPeriod:
-		s.start(ctx, b, s.handBack)
-	case running && (!wanted || !can):
-		b.stop()
-	case running && !b.leads.Load() && s.known(b) && time.Since(b.since) > s.Times.RetryPeriod:
-		b.stop() // it did not come through; the next try is not left to the elector, whose pauses are longer
+	ours, free := holder == s.Identity, holder == ""
+	if b.running() {
+		if !wanted || !ours && !free || s.stuck(b) {
+			b.stop()
+		}
+		return
 	}
+	switch {
+	case wanted && (ours || free):
+		s.start(ctx, b, s.lead)
+	case ours && !wanted && time.Since(b.rested) > s.Times.RetryPeriod:
+		s.start(ctx, b, s.handBack)
+	}
+}
+
+// stuck says that the elector did not come through. The next try is not left to it, as its pauses are longer.
+func (s *Shards) stuck(b *bucket) bool {
+	return !b.leads.Load() && s.known(b) && time.Since(b.since) > s.Times.RetryPeriod
 }
 
 // known says whether the watch shows the Lease of a bucket. One that was made without the label is known to its elector alone, which then has to see it expire.
