@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"autoscale.io/annotations/schema"
 )
@@ -14,51 +15,80 @@ import (
 // guard bounds one scaler's reads in time and keeps its faults to itself.
 type guard struct {
 	scaler Scaler
-	// start runs a read beside the caller.
-	start func(func())
-	// late holds the answer of a read that outlived its deadline; until it comes, no further read starts.
-	late chan answer
+	// reading is true while a read is under way, also a Read that outlived its deadline; until it comes back, no further one starts.
+	reading atomic.Bool
 }
 
+// read calls then once: when the answer is there, or when ctx ends before that.
+func (g *guard) read(ctx context.Context, then func(Reading, error)) {
+	if !g.reading.CompareAndSwap(false, true) {
+		then(Reading{}, errors.New("the previous read has not come back yet"))
+		return
+	}
+	if starter, ok := g.scaler.(Starter); ok {
+		g.start(ctx, starter, then)
+		return
+	}
+	g.wait(ctx, then)
+}
+
+// wait reads on the caller's goroutine.
+func (g *guard) wait(ctx context.Context, then func(Reading, error)) {
+	inTime := context.AfterFunc(ctx, func() { then(Reading{}, noAnswer(ctx)) })
+	a := attempt(func() (Reading, bool, error) {
+		reading, err := g.scaler.Read(ctx)
+		return reading, true, err
+	})
+	g.reading.Store(false)
+	if inTime() {
+		then(a.checked())
+	}
+}
+
+// start begins a read and leaves. An answer that comes late is not looked at, so it is no read under way either.
+func (g *guard) start(ctx context.Context, starter Starter, then func(Reading, error)) {
+	inTime := context.AfterFunc(ctx, func() {
+		g.reading.Store(false)
+		then(Reading{}, noAnswer(ctx))
+	})
+	answered := func(conclude func() (Reading, bool, error)) {
+		if !inTime() {
+			return
+		}
+		a := attempt(conclude)
+		if a.err == nil && !a.whole {
+			go g.wait(ctx, then)
+			return
+		}
+		g.reading.Store(false)
+		then(a.checked())
+	}
+	begun := attempt(func() (Reading, bool, error) {
+		starter.Start(ctx, answered)
+		return Reading{}, true, nil
+	})
+	if begun.err != nil {
+		answered(func() (Reading, bool, error) { return Reading{}, true, begun.err })
+	}
+}
+
+func noAnswer(ctx context.Context) error { return fmt.Errorf("no answer in time: %w", ctx.Err()) }
+
+// answer is what a read came to; one that is not whole takes another read.
 type answer struct {
 	reading Reading
+	whole   bool
 	err     error
 }
 
-func (g *guard) read(ctx context.Context) (Reading, error) {
-	if g.late != nil {
-		select {
-		case <-g.late:
-			g.late = nil
-		default:
-			return Reading{}, errors.New("the previous read has not come back yet")
-		}
-	}
-	done := make(chan answer, 1)
-	g.start(func() { done <- readOnce(ctx, g.scaler) })
-	select {
-	case a := <-done:
-		return a.checked()
-	case <-ctx.Done():
-	}
-	// A scaler that honours its context is about to answer with an error that says more than ours.
-	select {
-	case a := <-done:
-		return a.checked()
-	default:
-		g.late = done
-		return Reading{}, fmt.Errorf("no answer in time: %w", ctx.Err())
-	}
-}
-
-func readOnce(ctx context.Context, scaler Scaler) (a answer) {
+func attempt(read func() (Reading, bool, error)) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			a = answer{err: fmt.Errorf("the scaler panicked: %v\n%s", p, debug.Stack())}
 		}
 	}()
-	reading, err := scaler.Read(ctx)
-	return answer{reading, err}
+	a.reading, a.whole, a.err = read()
+	return a
 }
 
 func (a answer) checked() (Reading, error) {

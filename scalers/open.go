@@ -20,7 +20,7 @@ type Source struct {
 	annotations.Common
 
 	scaler  Scaler
-	guard   *guard
+	guard   guard
 	secrets []string
 	// identity hashes what the references said, so that a change is noticed.
 	identity [sha256.Size]byte
@@ -83,10 +83,7 @@ func (r *Registry) OpenResolved(host Host, trigger annotations.Trigger, resolved
 		return nil, errors.New(redact(err.Error(), source.secrets))
 	}
 	source.scaler = scaler
-	source.guard = &guard{scaler: scaler, start: host.Go}
-	if host.Go == nil {
-		source.guard.start = func(read func()) { go read() }
-	}
+	source.guard.scaler = scaler
 	return source, nil
 }
 
@@ -113,14 +110,31 @@ func (s *Source) SameReferences(trigger annotations.Trigger, resolved Resolved) 
 	return resolved.identity(trigger) == s.identity
 }
 
-// Read reads the scaler once. It returns by the deadline of ctx whatever the scaler does, recovers a panic, and returns an error that quotes no
-// secret for everything that is not a finite number ≥ 0.
+// Starts says that Start does not wait for the source.
+func (s *Source) Starts() bool {
+	_, ok := s.scaler.(Starter)
+	return ok
+}
+
+// Start reads the scaler once and calls then, once, with what came of it: when the read comes back, or at the deadline of ctx, whatever the scaler does. Unless
+// Starts says otherwise it returns only when the read has come back, on the caller's goroutine. then is called from any goroutine, also before Start returns. It
+// gets an error that quotes no secret for a panic and for everything that is not a finite number ≥ 0. A read that comes back after its deadline changes nothing;
+// until it does, every further one is an error.
+func (s *Source) Start(ctx context.Context, then func(Reading, error)) {
+	s.guard.read(ctx, func(reading Reading, err error) {
+		if err != nil {
+			reading, err = Reading{}, errors.New(redact(err.Error(), s.secrets))
+		}
+		then(reading, err)
+	})
+}
+
+// Read is Start for who waits.
 func (s *Source) Read(ctx context.Context) (Reading, error) {
-	reading, err := s.guard.read(ctx)
-	if err != nil {
-		return Reading{}, errors.New(redact(err.Error(), s.secrets))
-	}
-	return reading, nil
+	done := make(chan answer, 1)
+	go s.Start(ctx, func(reading Reading, err error) { done <- answer{reading: reading, err: err} })
+	a := <-done
+	return a.reading, a.err
 }
 
 // Close closes the scaler when it can be closed. It recovers a panic, and the error quotes no secret.

@@ -33,6 +33,15 @@ type Scaler interface {
 	Read(ctx context.Context) (Reading, error)
 }
 
+// Starter is implemented by a scaler that can ask its source and leave, so that none of the many reads under way holds a goroutine.
+type Starter interface {
+	Scaler
+	// Start asks within the deadline of ctx, without waiting, and calls answered when the answer is there: from any goroutine, also before it returns, and at the
+	// latest soon after the deadline. An answer in time is concluded at once, another one never. conclude does not wait either; whole is false for an answer
+	// that is not enough, and calls for a Read.
+	Start(ctx context.Context, answered func(conclude func() (reading Reading, whole bool, err error)))
+}
+
 // Host is what a scaler may know of the workload that it reads for.
 type Host struct {
 	// Namespace of the workload; a host name without a dot is a Service in it.
@@ -44,8 +53,6 @@ type Host struct {
 	// Name and UID are the workload's. A workload that is made anew under its name has another UID.
 	Name string
 	UID  types.UID
-	// Go starts a read on another goroutine, so that nobody waits for one that outlives its deadline. Defaults to a goroutine for each.
-	Go func(func())
 }
 
 // DialContext opens a connection. It is the only way for a scaler to reach the network.

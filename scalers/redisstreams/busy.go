@@ -16,7 +16,7 @@ const (
 // busy says whether an entry was handed to a consumer within the timeout and not acknowledged: somebody may still work on it. XPENDING can list only the entries
 // that are idle for longer; so those are counted, and a younger one exists if they are fewer than all. Too many to list count as busy.
 func (c *Counter) busy(ctx context.Context, pending int64) (bool, error) {
-	if pending == 0 || c.query.PendingTimeout == 0 {
+	if !c.mayBeBusy(pending) {
 		return false, nil
 	}
 	var old int64
@@ -39,6 +39,8 @@ func (c *Counter) busy(ctx context.Context, pending int64) (bool, error) {
 	}
 	return true, nil
 }
+
+func (c *Counter) mayBeBusy(pending int64) bool { return pending > 0 && c.query.PendingTimeout > 0 }
 
 // checkReplica reports an error if the server is a replica without a working link to its master: it would say that a stream which it has not
 // copied yet does not exist. A server that does not let the user ask is believed. In a cluster only masters answer.

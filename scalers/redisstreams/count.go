@@ -72,15 +72,14 @@ func (c *Counter) Count(ctx context.Context) (Count, error) {
 		return c.length(ctx)
 	}
 	group, stream, err := c.info(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return Count{}, err
-	case stream != nil && stream.missing:
+	}
+	if count, proved := c.proved(group, stream); proved {
+		return count, nil
+	}
+	if stream != nil && stream.missing {
 		return c.absent(ctx)
-	case !group.found:
-		return c.withoutGroup(*stream), nil
-	case c.query.Measure == Pending:
-		return Count{Value: group.pending}, nil
 	}
 	count, err := c.unread(ctx, group.groupInfo, stream)
 	if err != nil {
@@ -92,6 +91,52 @@ func (c *Counter) Count(ctx context.Context) (Count, error) {
 	}
 	count.Busy, err = c.busy(ctx, group.pending)
 	return count, err
+}
+
+// start asks as Count does and leaves. The answer is not whole when it is no proof, and a Count is called for.
+func (c *Counter) start(ctx context.Context, answered func(conclude func() (count Count, whole bool, err error))) {
+	if c.query.Measure == Length {
+		answered(func() (Count, bool, error) { return Count{}, false, nil })
+		return
+	}
+	q := c.ask(ctx, !c.brief())
+	c.batch.start(ctx, func(failed error) { answered(func() (Count, bool, error) { return c.conclude(q, failed) }) }, q.commands()...)
+}
+
+func (c *Counter) conclude(q question, failed error) (count Count, whole bool, err error) {
+	group, stream, enough, err := c.answer(q, failed)
+	if err != nil {
+		return Count{}, false, err
+	}
+	if !enough {
+		c.ledger.isIdle = false // so that the Count asks for the stream at once
+		return Count{}, false, nil
+	}
+	count, whole = c.proved(group, stream)
+	return count, whole, nil
+}
+
+// proved is the count, if it takes no further question.
+func (c *Counter) proved(group foundGroup, stream *foundStream) (count Count, proved bool) {
+	switch {
+	case stream != nil && stream.missing:
+		return Count{}, false
+	case !group.found:
+		return c.withoutGroup(*stream), true
+	case c.query.Measure == Pending:
+		return Count{Value: group.pending}, true
+	case c.query.Measure == Lag && c.mayBeBusy(group.pending):
+		return Count{}, false
+	}
+	if stream != nil {
+		if count.Value, proved = c.ledger.unread(group.groupInfo, stream.streamInfo); !proved {
+			return Count{}, false
+		}
+	}
+	if c.query.Measure == Backlog {
+		count.Value += group.pending
+	}
+	return count, true
 }
 
 // seen is how far the latest count has seen. XLEN does not say.
@@ -107,42 +152,71 @@ type foundStream struct {
 	missing bool
 }
 
+// question is what a count begins with: commands that go in one pipeline on one connection, but in no transaction. What follows from the answers is true even if
+// somebody adds, reads or trims between the two.
+type question struct {
+	groups *redis.Cmd
+	// stream is nil when the group alone is asked for.
+	stream *redis.Cmd
+}
+
+func (q question) commands() []redis.Cmder {
+	if q.stream == nil {
+		return []redis.Cmder{q.groups}
+	}
+	return []redis.Cmder{q.groups, q.stream}
+}
+
+// brief says that the group alone may do.
+func (c *Counter) brief() bool { return c.query.Measure == Pending || c.ledger.isIdle }
+
+func (c *Counter) ask(ctx context.Context, whole bool) question {
+	q := question{groups: redis.NewCmd(ctx, "XINFO", "GROUPS", c.query.Stream)}
+	if whole {
+		q.stream = redis.NewCmd(ctx, "XINFO", "STREAM", c.query.Stream)
+	}
+	return q
+}
+
 // info asks for the group and, unless the group alone will do, for the stream; the stream is nil when it was not needed.
 func (c *Counter) info(ctx context.Context) (foundGroup, *foundStream, error) {
-	if c.query.Measure == Pending || c.ledger.isIdle {
-		groups := redis.NewCmd(ctx, "XINFO", "GROUPS", c.query.Stream)
-		group, missing, err := c.readGroup(result(groups, c.batch.do(ctx, groups)))
-		switch {
-		case err != nil:
-			return foundGroup{}, nil, err
-		case missing:
-			return foundGroup{}, &foundStream{missing: true}, nil
-		case group.found && (c.query.Measure == Pending || c.ledger.stillIdle(group.groupInfo)):
-			return group, nil, nil
-		case c.query.Measure == Pending:
-			return group, &foundStream{}, nil
+	for whole := !c.brief(); ; whole = true {
+		q := c.ask(ctx, whole)
+		group, stream, enough, err := c.answer(q, c.batch.do(ctx, q.commands()...))
+		if enough || err != nil {
+			return group, stream, err
 		}
 	}
-	// One pipeline on one connection, but no transaction: what follows is true even if somebody adds, reads or trims between the two.
-	groups, stream := redis.NewCmd(ctx, "XINFO", "GROUPS", c.query.Stream), redis.NewCmd(ctx, "XINFO", "STREAM", c.query.Stream)
-	failed := c.batch.do(ctx, groups, stream)
-	group, missing, err := c.readGroup(result(groups, failed))
+}
+
+// answer reads what the server said. It is not enough when the group alone will not do.
+func (c *Counter) answer(q question, failed error) (group foundGroup, stream *foundStream, enough bool, err error) {
+	group, missing, err := c.readGroup(result(q.groups, failed))
 	if err != nil {
-		return foundGroup{}, nil, err
+		return foundGroup{}, nil, false, err
 	}
-	reply, err := result(stream, failed)
+	if q.stream == nil {
+		switch {
+		case missing:
+			return foundGroup{}, &foundStream{missing: true}, true, nil
+		case group.found && (c.query.Measure == Pending || c.ledger.stillIdle(group.groupInfo)):
+			return group, nil, true, nil
+		}
+		return group, &foundStream{}, c.query.Measure == Pending, nil
+	}
+	reply, err := result(q.stream, failed)
 	switch {
 	case missing || isMissingKey(err):
-		return group, &foundStream{missing: true}, nil
+		return group, &foundStream{missing: true}, true, nil
 	case err != nil:
-		return foundGroup{}, nil, c.explain("XINFO STREAM", err)
+		return foundGroup{}, nil, false, c.explain("XINFO STREAM", err)
 	}
 	info, err := parseStream(reply)
 	if err != nil {
-		return foundGroup{}, nil, c.explain("XINFO STREAM", err)
+		return foundGroup{}, nil, false, c.explain("XINFO STREAM", err)
 	}
 	c.last = info.last
-	return group, &foundStream{streamInfo: info}, nil
+	return group, &foundStream{streamInfo: info}, true, nil
 }
 
 // result is a command's reply or error. A pipeline that fails before it is sent, such as at a login that the server refuses, leaves its commands without

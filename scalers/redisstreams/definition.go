@@ -118,13 +118,26 @@ func limit(host scalers.Host) int64 {
 	return int64(enough)
 }
 
+var _ scalers.Starter = (*scaler)(nil)
+
 // Read implements scalers.Scaler.
 func (s *scaler) Read(ctx context.Context) (scalers.Reading, error) {
 	count, err := s.counter.Count(ctx)
-	if err != nil {
-		return scalers.Reading{}, err
-	}
-	return scalers.Reading{Value: float64(count.Value), Busy: count.Busy, Note: count.Note}, nil
+	return count.reading(), err
+}
+
+// Start implements scalers.Starter.
+func (s *scaler) Start(ctx context.Context, answered func(func() (scalers.Reading, bool, error))) {
+	s.counter.start(ctx, func(conclude func() (Count, bool, error)) {
+		answered(func() (scalers.Reading, bool, error) {
+			count, whole, err := conclude()
+			return count.reading(), whole, err
+		})
+	})
+}
+
+func (c Count) reading() scalers.Reading {
+	return scalers.Reading{Value: float64(c.Value), Busy: c.Busy, Note: c.Note}
 }
 
 // Close lets go of the shared connections.

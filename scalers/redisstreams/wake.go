@@ -71,16 +71,33 @@ var _ scalers.Waker = (*waking)(nil)
 // Read implements scalers.Scaler. What comes after it rings.
 func (w *waking) Read(ctx context.Context) (scalers.Reading, error) {
 	reading, err := w.scaler.Read(ctx)
-	if err != nil {
-		return reading, err
+	if err == nil {
+		w.arm()
 	}
+	return reading, err
+}
+
+// Start implements scalers.Starter. What comes after it rings.
+func (w *waking) Start(ctx context.Context, answered func(func() (scalers.Reading, bool, error))) {
+	w.scaler.Start(ctx, func(conclude func() (scalers.Reading, bool, error)) {
+		answered(func() (scalers.Reading, bool, error) {
+			reading, whole, err := conclude()
+			if err == nil && whole {
+				w.arm()
+			}
+			return reading, whole, err
+		})
+	})
+}
+
+// arm listens to what comes after the latest count.
+func (w *waking) arm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counted, w.isCounted = w.counter.seen(), true
 	if w.watch != nil {
 		w.bell.Value.arm(w.watch, w.counted)
 	}
-	return reading, nil
 }
 
 // Wake implements scalers.Waker. It does not call wake at once: the latest read says from which entry on to listen.

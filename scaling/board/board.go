@@ -5,6 +5,7 @@
 package board
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -92,8 +93,12 @@ type Entry struct {
 	Triggers []Trigger
 	// Order is nil unless the workload is a template with Jobs to start.
 	Order *Order
-	// At is when the decision was made.
-	At time.Time
+}
+
+// latest is a workload's entry and when the decision was made last.
+type latest struct {
+	entry *Entry
+	at    time.Time
 }
 
 // Board is safe for concurrent use.
@@ -101,22 +106,23 @@ type Board struct {
 	changed func(Key)
 
 	mu      sync.RWMutex
-	entries map[Key]*Entry
+	entries map[Key]latest
 }
 
 // New returns an empty board. changed is called, without any lock held, after each Put that a writer or a reader of events would want to know
 // of; it must not block.
 func New(changed func(Key)) *Board {
-	return &Board{changed: changed, entries: map[Key]*Entry{}}
+	return &Board{changed: changed, entries: map[Key]latest{}}
 }
 
-// Put replaces the entry of a workload. A new value or time alone is no change worth a call.
-func (b *Board) Put(key Key, entry *Entry) {
+// Put replaces the entry of a workload by that of a decision made at a time; the same entry again says that the decision was the same. A new value or time alone
+// is no change worth a call.
+func (b *Board) Put(key Key, entry *Entry, at time.Time) {
 	b.mu.Lock()
-	before := b.entries[key]
-	b.entries[key] = entry
+	before := b.entries[key].entry
+	b.entries[key] = latest{entry, at}
 	b.mu.Unlock()
-	if before == nil || entry.differs(before) {
+	if before != entry && (before == nil || entry.differs(before)) {
 		b.changed(key)
 	}
 }
@@ -125,7 +131,7 @@ func (b *Board) Put(key Key, entry *Entry) {
 func (b *Board) Get(key Key) *Entry {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.entries[key]
+	return b.entries[key].entry
 }
 
 // Delete forgets a workload.
@@ -135,17 +141,13 @@ func (b *Board) Delete(key Key) {
 	delete(b.entries, key)
 }
 
-// All calls visit for every workload, in no order, without a lock held.
-func (b *Board) All(visit func(Key, *Entry)) {
+// All calls visit for every workload, with the time of its latest decision, in no order, without a lock held.
+func (b *Board) All(visit func(Key, *Entry, time.Time)) {
 	b.mu.RLock()
-	keys := make([]Key, 0, len(b.entries))
-	entries := make([]*Entry, 0, len(b.entries))
-	for key, entry := range b.entries {
-		keys, entries = append(keys, key), append(entries, entry)
-	}
+	entries := maps.Clone(b.entries)
 	b.mu.RUnlock()
-	for i := range keys {
-		visit(keys[i], entries[i])
+	for key, l := range entries {
+		visit(key, l.entry, l.at)
 	}
 }
 

@@ -12,11 +12,13 @@ func TestPutCallsOnlyForWhatMatters(t *testing.T) {
 	b := New(func(Key) { calls++ })
 	key := Key{Namespace: "shop", Name: "worker"}
 	base := Entry{Replicas: 2, From: 1, Reason: decide.AboveTarget, Triggers: []Trigger{{Name: "orders", Known: true, Value: 20}}}
+	at := time.Unix(1, 0)
 	put := func(change func(*Entry)) {
 		e := base
 		e.Triggers = append([]Trigger(nil), base.Triggers...)
 		change(&e)
-		b.Put(key, &e)
+		at = at.Add(time.Second)
+		b.Put(key, &e, at)
 	}
 	put(func(*Entry) {})
 	steps := []struct {
@@ -25,7 +27,7 @@ func TestPutCallsOnlyForWhatMatters(t *testing.T) {
 		called bool
 	}{
 		{"the same again", func(*Entry) {}, false},
-		{"a new value and time", func(e *Entry) { e.Triggers[0].Value, e.At = 21, time.Unix(9, 0) }, false},
+		{"a new value and time", func(e *Entry) { e.Triggers[0].Value = 21 }, false},
 		{"a new count", func(e *Entry) { e.Replicas = 3 }, true},
 		{"back", func(*Entry) {}, true},
 		{"an error", func(e *Entry) { e.Triggers[0].Known, e.Triggers[0].Error = false, "refused" }, true},
@@ -38,6 +40,14 @@ func TestPutCallsOnlyForWhatMatters(t *testing.T) {
 			t.Errorf("%s: called %v, want %v", step.name, called, step.called)
 		}
 	}
+	calls = 0
+	again := at.Add(time.Second)
+	b.Put(key, b.Get(key), again)
+	b.All(func(k Key, e *Entry, last time.Time) {
+		if k != key || e != b.Get(key) || !last.Equal(again) || calls != 0 {
+			t.Errorf("after the same decision again: %v at %s with %d calls, want the time alone to change", k, last, calls)
+		}
+	})
 	b.Delete(key)
 	if b.Get(key) != nil {
 		t.Error("a deleted workload is still on the board")
@@ -49,7 +59,7 @@ func TestOrdersAreToldOfEachTime(t *testing.T) {
 	calls := 0
 	b := New(func(Key) { calls++ })
 	for i, order := range []*Order{nil, {Batch: 1, Jobs: 7}, {Batch: 1, Jobs: 7}, {Batch: 2, Jobs: 7}, {Batch: 2}, nil, nil} {
-		b.Put(Key{}, &Entry{Order: order})
+		b.Put(Key{}, &Entry{Order: order}, time.Time{})
 		if want := []int{1, 2, 2, 3, 4, 5, 5}[i]; calls != want {
 			t.Errorf("step %d: called %d times, want %d", i, calls, want)
 		}

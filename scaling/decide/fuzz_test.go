@@ -26,6 +26,7 @@ import (
 //	j  histories do not grow without bound
 //	k  a guard that is at its limit or UNKNOWN keeps the count from rising above the floor; a rollout keeps it from falling; beside
 //	   a rival it does not move
+//	l  a decision that repeats one made from the same input is put into the same words
 func FuzzStep(f *testing.F) {
 	f.Add([]byte("a quiet life"))
 	f.Add([]byte{0, 0, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 200, 100, 50, 25})
@@ -214,6 +215,10 @@ func (w *walk) step() {
 	w.same("a copy of the State", d, twin)
 	again, state := Step(w.now, w.in, state)
 	w.same("asking again", d, again)
+	later, _ := Step(w.now.Add(7*time.Second), w.in, state.Clone())
+	if words := later.Sentence(w.in); later.Repeats(d) && words != sentence {
+		w.t.Fatalf("l: it repeats %q and says %q", sentence, words)
+	}
 	if len(state.highs) > 512 || len(state.lows) > 512 || len(state.added) > 512 || len(state.removed) > 512 {
 		w.t.Fatalf("j: histories of %d, %d, %d and %d marks", len(state.highs), len(state.lows), len(state.added), len(state.removed))
 	}

@@ -41,6 +41,19 @@ func (d Decision) Sentence(in Input) string {
 	return w.String()
 }
 
+// Repeats says that d has the same Sentence as o, a decision made before from the same Input.
+func (d Decision) Repeats(o Decision) bool {
+	return d.Replicas == o.Replicas && d.From == o.From && d.Reason == o.Reason && d.Active == o.Active && d.Unknown == o.Unknown &&
+		d.Winner == o.Winner && d.Guard == o.Guard && d.Wanted == o.Wanted && d.IdleSince.Equal(o.IdleSince) &&
+		d.Until.IsZero() && o.Until.IsZero() && // what is left of a time is told
+		sameDay(d.At, o.At)
+}
+
+func sameDay(a, b time.Time) bool {
+	const day = 24 * 60 * 60
+	return a.Unix()/day == b.Unix()/day
+}
+
 // sentence puts clauses together.
 type sentence struct {
 	strings.Builder
@@ -279,8 +292,7 @@ func (w *sentence) rest() string {
 // clock is the time of day, with the date if it is not that of the decision.
 func (w *sentence) clock(t time.Time) string {
 	t = t.UTC()
-	y, m, d := w.d.At.UTC().Date()
-	if ty, tm, td := t.Date(); ty == y && tm == m && td == d {
+	if sameDay(t, w.d.At) {
 		return t.Format("15:04:05Z")
 	}
 	return t.Format(time.RFC3339)

@@ -74,3 +74,26 @@ func TestTimesAreInUTC(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestRepeats: what is told of a decision changes with what it decides, with midnight, and all the time while it waits for something.
+func TestRepeats(t *testing.T) {
+	idle := with(workload(0, event("orders", 0)), minimum(0))
+	first, state := Step(noon, idle, State{})
+	second, state := Step(noon.Add(time.Second), idle, state)
+	night, _ := Step(noon.Add(13*time.Hour), idle, state)
+	cooling, _ := Step(noon, with(workload(1, event("orders", 0)), minimum(0)), State{})
+	for _, c := range []struct {
+		name string
+		d, o Decision
+		want bool
+	}{
+		{"the same a second later", second, first, true},
+		{"on the next day", night, second, false},
+		{"with a time that runs", cooling, cooling, false},
+		{"another one", cooling, first, false},
+	} {
+		if got := c.d.Repeats(c.o); got != c.want {
+			t.Errorf("%s: got %v, want %v; %+v and %+v", c.name, got, c.want, c.d, c.o)
+		}
+	}
+}

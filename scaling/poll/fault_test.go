@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"autoscale.io/scalers"
@@ -63,10 +64,19 @@ func TestReadThatIgnoresItsContextIsUnknown(t *testing.T) {
 		}
 		w.after(30 * time.Second)
 		trigger := w.entry(worker).Triggers[0]
-		if n := orders.readCount(); n != 1 || trigger.Error != "the previous read has not come back yet" || !trigger.Since.Equal(since) {
-			t.Errorf("got %d reads and %+v, want one read and UNKNOWN since its begin", n, trigger)
+		wantReads, wantError := 1, "the previous read has not come back yet"
+		if w.starts { // then nobody waits for the answer any more
+			wantReads, wantError = 4, "no answer in time: context deadline exceeded"
+		}
+		if n := orders.readCount(); n != wantReads || trigger.Error != wantError || !trigger.Since.Equal(since) {
+			t.Errorf("got %d reads and %+v, want %d, %q and UNKNOWN since its begin", n, trigger, wantReads, wantError)
 		}
 		close(release)
+		w.after(time.Millisecond)
+		w.poller.Observe(worker, Observation{Replicas: 3})
+		if e := w.entry(worker); e.From != 3 || e.Triggers[0].Known {
+			t.Errorf("got %+v, want an answer that comes so late left alone", e)
+		}
 		w.after(11 * time.Second)
 		if e := w.entry(worker); orders.readCount() < 2 || !e.Triggers[0].Known || e.Triggers[0].Error != "" {
 			t.Errorf("got %+v, want a reading again", e.Triggers)
@@ -87,6 +97,23 @@ func TestHangingSourceDelaysNobodyElse(t *testing.T) {
 		second := time.Second
 		if got, want := w.sources["mails"].gaps(), []time.Duration{second, second, second, second}; !slices.Equal(got, want) {
 			t.Errorf("times between reads are %v, want %v", got, want)
+		}
+	})
+}
+
+// TestWhoHasTheLockHoldsUpNobody: an edit may have to wait for a source to close, and the dispatcher serves others meanwhile.
+func TestWhoHasTheLockHoldsUpNobody(t *testing.T) {
+	run(t, func(w *world) {
+		w.upsert(worker, on(nil))
+		w.after(time.Second)
+		edited := w.poller.workloads[worker]
+		edited.mu.Lock()
+		edited.triggers[0].due = time.Now()
+		edited.poll()
+		edited.mu.Unlock()
+		synctest.Wait()
+		if n := w.sources["orders"].readCount(); n != 2 {
+			t.Errorf("read %d times, want once more when the lock is free", n)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"sync"
 	"testing"
@@ -95,6 +96,31 @@ func (f *fakeScaler) Read(ctx context.Context) (scalers.Reading, error) {
 	return scalers.Reading{Value: value}, nil
 }
 
+// Start reads on another goroutine, as if that were a server's answer.
+func (f *fakeScaler) Start(ctx context.Context, answered func(func() (scalers.Reading, bool, error))) {
+	go func() {
+		var reading scalers.Reading
+		var err error
+		var broken any
+		func() {
+			defer func() { broken = recover() }()
+			reading, err = f.Read(ctx)
+		}()
+		answered(func() (scalers.Reading, bool, error) {
+			if broken != nil {
+				panic(broken)
+			}
+			return reading, true, err
+		})
+	}()
+}
+
+// reader hides that a scaler can start reads.
+type reader struct {
+	scalers.Scaler
+	io.Closer
+}
+
 func (f *fakeScaler) Close() error {
 	f.source.mu.Lock()
 	f.source.closed++
@@ -142,12 +168,21 @@ type world struct {
 	containers []string
 	// host is what the latest source was opened for.
 	host scalers.Host
+	// starts says that the sources start their reads.
+	starts bool
 }
 
-// run runs test on a fake clock, in a world with the sources orders and mails, and ends the world after it.
+// run runs test on a fake clock, in a world with the sources orders and mails, and ends the world after it: once with sources that start their reads, and
+// once with others.
 func run(t *testing.T, test func(*world)) {
+	for _, starts := range []bool{true, false} {
+		t.Run(fmt.Sprint("starts ", starts), func(t *testing.T) { runOnce(t, starts, test) })
+	}
+}
+
+func runOnce(t *testing.T, starts bool, test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, board: board.New(func(board.Key) {}), refs: &references{texts: map[string]string{}}}
+		w := &world{t: t, starts: starts, board: board.New(func(board.Key) {}), refs: &references{texts: map[string]string{}}}
 		w.sources = map[string]*source{"orders": {}, "mails": {}}
 		var err error
 		w.registry, err = scalers.NewRegistry(
@@ -177,10 +212,20 @@ func (w *world) open(host scalers.Host, p *fakeParams) (scalers.Scaler, error) {
 			return nil, err
 		}
 	}
-	if s.wakes != nil {
-		return &wakingScaler{fakeScaler{s, p.Password}}, nil
+	fake := &fakeScaler{s, p.Password}
+	waking := &wakingScaler{*fake}
+	switch {
+	case s.wakes != nil && w.starts:
+		return waking, nil
+	case s.wakes != nil:
+		return struct {
+			reader
+			scalers.Waker
+		}{reader{waking, waking}, waking}, nil
+	case w.starts:
+		return fake, nil
 	}
-	return &fakeScaler{s, p.Password}, nil
+	return reader{fake, fake}, nil
 }
 
 type wakingScaler struct{ fakeScaler }

@@ -43,7 +43,9 @@ type Poller struct {
 	ctx       context.Context
 	workloads map[board.Key]*workload
 	running   sync.WaitGroup
-	// workers run the polls and the reads.
+	// dispatcher begins the polls.
+	dispatcher dispatcher
+	// workers run what waits: reads, and the opening and closing of sources.
 	workers *workers.Group
 	// batches numbers the orders of all workloads, so that no number comes twice.
 	batches atomic.Int64
@@ -51,7 +53,9 @@ type Poller struct {
 
 // New returns a Poller whose reads end with ctx.
 func New(ctx context.Context, deps Deps) *Poller {
-	return &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}, workers: workers.New()}
+	p := &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}, workers: workers.New()}
+	p.dispatcher.now, p.dispatcher.start = deps.Now, p.workers.Go
+	return p
 }
 
 // Upsert starts to poll a workload, or changes how it is polled. Triggers that did not change keep their source and reading. The decision's memory is
@@ -140,5 +144,6 @@ func (p *Poller) Close() {
 		p.Remove(key)
 	}
 	p.running.Wait()
+	p.dispatcher.close()
 	p.workers.Close()
 }

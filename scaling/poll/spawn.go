@@ -67,7 +67,7 @@ func (w *workload) outstanding() bool {
 }
 
 // decideOn makes a decision from what a round has read. The caller holds w.mu.
-func (w *workload) decideOn(r round) {
+func (w *workload) decideOn(r *round) {
 	if r.snapshot != nil && r.order == w.order && w.spawns() && w.observed != nil {
 		w.snapshot = r.snapshot
 		for _, t := range r.due {
@@ -117,7 +117,7 @@ func (w *workload) spawn(now time.Time) decide.Decision {
 	if w.outstanding() {
 		e.Order = w.order
 	}
-	w.poller.deps.Board.Put(w.key, e)
+	w.poller.deps.Board.Put(w.key, e, d.At)
 	return d
 }
 

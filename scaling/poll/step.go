@@ -9,7 +9,7 @@ import (
 	"autoscale.io/scaling/decide"
 )
 
-// decide makes a decision from the latest readings, puts it on the board and sets the timer. The caller holds w.mu.
+// decide makes a decision from the latest readings, puts it on the board and makes the next appointment. The caller holds w.mu.
 func (w *workload) decide() {
 	now := w.poller.deps.Now()
 	var recheck time.Time
@@ -19,13 +19,13 @@ func (w *workload) decide() {
 			decision = w.spawn(now)
 		} else {
 			decision, w.state = decide.Step(now, w.in, w.state)
-			w.poller.deps.Board.Put(w.key, w.entry(decision, decision.Sentence(w.in)))
+			w.tell(decision)
 		}
-		w.active = decision.Active
+		w.latest, w.latest.Proposals = decision, nil // they are the State's
 		recheck = decision.Recheck
 	}
 	if w.polling {
-		return // poll sets the timer when it ends
+		return // the round makes the next appointment when it ends
 	}
 	for _, t := range w.triggers {
 		if t.woken { // while it was read
@@ -36,18 +36,13 @@ func (w *workload) decide() {
 	if !recheck.IsZero() {
 		next = earlier(next, later(recheck, now.Add(minRecheck)))
 	}
-	w.setTimer(now, next)
+	w.wait(next)
 }
 
-// setTimer makes the next poll come at a time.
-func (w *workload) setTimer(now, next time.Time) {
-	w.fires = next
-	delay := max(next.Sub(now), 0)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(delay, func() { w.poller.workers.Go(w.poll) })
-		return
-	}
-	w.timer.Reset(delay)
+// wait makes the next poll come at a time.
+func (w *workload) wait(next time.Time) {
+	w.next = next
+	w.poller.dispatcher.set(&w.appointment, next)
 }
 
 // minRecheck keeps a decision that asks to be looked at again at once from becoming a busy loop.
@@ -100,6 +95,7 @@ func (w *workload) gather(now time.Time) bool {
 	}
 	if next := w.in.Bounds.Until; len(w.calendar) > 0 && (next.IsZero() || !now.Before(next)) {
 		setBounds(&w.in.Bounds, w.calendar, now, w.settings)
+		w.news = true
 	}
 	return true
 }
@@ -118,9 +114,17 @@ func (t *trigger) silent(replicas int32) bool {
 	return t.isResource() && (replicas == 0 || t.err == nil && t.reading.Unmeasured)
 }
 
+// tell puts a decision on the board. At rest it is the same one again, and to put it into words would take longer than to make it.
+func (w *workload) tell(d decide.Decision) {
+	if w.told == nil || w.news || w.formula != nil || !w.in.Pause.Until.IsZero() || !d.Repeats(w.latest) {
+		w.told, w.news = w.entry(d, d.Sentence(w.in)), false
+	}
+	w.poller.deps.Board.Put(w.key, w.told, d.At)
+}
+
 func (w *workload) entry(d decide.Decision, message string) *board.Entry {
 	e := &board.Entry{
-		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: message, Active: d.Active, At: d.At,
+		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: message, Active: d.Active,
 		Paused:   w.in.Pause.Mode != decide.NotPaused && (w.in.Pause.Until.IsZero() || d.At.Before(w.in.Pause.Until)),
 		Cooling:  cooling(d),
 		Fallback: slices.ContainsFunc(d.Proposals, func(p decide.Proposal) bool { return p.Fallback }),

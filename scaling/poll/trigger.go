@@ -71,57 +71,72 @@ func (t *trigger) timeout() time.Duration {
 	return min(usual, limit)
 }
 
-// refresh reads the source once.
-func (t *trigger) refresh(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) outcome {
-	o := outcome{began: deps.Now(), common: t.spec.Common}
-	o.reading, o.err = t.readOnce(ctx, host, refs, deps)
-	t.suspect = o.err != nil
-	if t.source != nil {
-		o.common = t.source.Common
-	}
-	return o
-}
-
-// keep remembers what a read came to. The caller holds the workload's lock.
-func (t *trigger) keep(o outcome) {
+// keep remembers what a read came to, and says whether that is something new. The caller holds the workload's lock.
+func (t *trigger) keep(o outcome) (news bool) {
 	if o.err != nil && t.err == nil {
 		t.since = o.began
 	}
 	if t.failures++; o.err == nil {
 		t.failures = 0
 	}
+	news = !t.read || o.err != nil || t.err != nil || o.reading != t.reading || o.common != t.common || o.replicas != t.replicas
 	t.common, t.reading, t.replicas, t.err, t.read = o.common, o.reading, o.replicas, o.err, true
+	return news
 }
 
-func (t *trigger) readOnce(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) (reading scalers.Reading, err error) {
+// start reads the source once, and calls then with what came of it. It waits for nothing if the source starts reads, and is open and not stale.
+func (t *trigger) start(ctx context.Context, r *round, p *Poller, then func(outcome)) {
+	began := p.deps.Now()
+	finish := func(reading scalers.Reading, err error) {
+		o := outcome{began: began, replicas: r.replicas, common: t.spec.Common, reading: reading, err: err}
+		t.suspect = err != nil
+		if t.source != nil {
+			o.common = t.source.Common
+		}
+		then(o)
+	}
+	if err := t.openSafely(ctx, r, &p.deps); err != nil {
+		finish(scalers.Reading{}, err)
+		return
+	}
+	used := t.source
+	used.Start(ctx, func(reading scalers.Reading, err error) {
+		if err == nil || len(t.spec.Refs) == 0 || ctx.Err() != nil {
+			finish(reading, err)
+			return
+		}
+		// A password may just have been rotated: with a changed reference, one more try inside the same deadline.
+		p.workers.Go(func() {
+			t.suspect = true
+			if openErr := t.openSafely(ctx, r, &p.deps); openErr != nil || t.source == used {
+				finish(reading, err)
+				return
+			}
+			t.source.Start(ctx, finish)
+		})
+	})
+}
+
+func (t *trigger) openSafely(ctx context.Context, r *round, deps *Deps) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("opening the source panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if err := t.open(ctx, host, refs, deps); err != nil {
-		return scalers.Reading{}, err
-	}
-	reading, err = t.source.Read(ctx)
-	if err == nil || len(t.spec.Refs) == 0 || ctx.Err() != nil {
-		return reading, err
-	}
-	// A password may just have been rotated: with a changed reference, one more try inside the same deadline.
-	used := t.source
-	t.suspect = true
-	if openErr := t.open(ctx, host, refs, deps); openErr != nil || t.source == used {
-		return reading, err
-	}
-	return t.source.Read(ctx)
+	return t.open(ctx, r, deps)
+}
+
+// stale says that the references are to be read before the source is used.
+func (t *trigger) stale(now time.Time) bool {
+	return len(t.spec.Refs) > 0 && (t.suspect || now.Sub(t.checked) > reopenAfter)
 }
 
 // open makes sure that source is there and that its references are not out of date.
-func (t *trigger) open(ctx context.Context, host scalers.Host, refs scalers.References, deps *Deps) error {
-	stale := len(t.spec.Refs) > 0 && (t.suspect || deps.Now().Sub(t.checked) > reopenAfter)
-	if t.source != nil && !stale {
+func (t *trigger) open(ctx context.Context, r *round, deps *Deps) error {
+	if t.source != nil && !t.stale(deps.Now()) {
 		return nil
 	}
-	resolved, err := scalers.Resolve(ctx, t.spec, refs)
+	resolved, err := scalers.Resolve(ctx, t.spec, deps.References(r.key, r.container))
 	if err != nil {
 		return err
 	}
@@ -129,7 +144,7 @@ func (t *trigger) open(ctx context.Context, host scalers.Host, refs scalers.Refe
 	if t.source != nil && t.source.SameReferences(t.spec, resolved) {
 		return nil
 	}
-	source, err := deps.Registry.OpenResolved(host, t.spec, resolved)
+	source, err := deps.Registry.OpenResolved(r.host, t.spec, resolved)
 	if err != nil {
 		return err
 	}

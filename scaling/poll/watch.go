@@ -55,8 +55,8 @@ func (w *workload) wake(t *trigger, source *scalers.Source) {
 		now := w.poller.deps.Now()
 		if due := w.soon(t, now); due.Before(t.due) {
 			t.due = due
-			if due.Before(w.fires) {
-				w.setTimer(now, due)
+			if due.Before(w.next) {
+				w.wait(due)
 			}
 		}
 	}
@@ -68,7 +68,7 @@ const wakeInterval = time.Second
 
 // soon is when a trigger that has something to say is read.
 func (w *workload) soon(t *trigger, now time.Time) time.Time {
-	if w.active {
+	if w.latest.Active {
 		return later(now, t.began.Add(wakeInterval))
 	}
 	return now

@@ -1,11 +1,8 @@
 package poll
 
 import (
-	"context"
-	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +12,6 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schedule"
-	"autoscale.io/scalers"
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
 )
@@ -44,19 +40,25 @@ type workload struct {
 	// order is the latest one, and snapshot what was observed before the reads of the round that is being decided; nil for none.
 	order    *board.Order
 	snapshot *Observation
-	// active is what the latest decision said.
-	active bool
-	// polling is true while a goroutine reads; triggers replaced meanwhile are closed by it.
+	// latest is the latest decision, without its proposals, and told what the board says of it. news says that it was made from something else than the next one
+	// will be.
+	latest decide.Decision
+	told   *board.Entry
+	news   bool
+	// polling is true while sources are read; triggers replaced meanwhile are closed after that.
 	polling bool
 	retired []*trigger
 	ended   bool
-	timer   *time.Timer
-	// fires is when the timer does.
-	fires time.Time
+	// next is when the next poll is due.
+	next time.Time
+	// appointment belongs to the dispatcher.
+	appointment appointment
 }
 
 func newWorkload(p *Poller, key board.Key, uid types.UID) *workload {
-	return &workload{poller: p, key: key, uid: uid}
+	w := &workload{poller: p, key: key, uid: uid}
+	w.appointment = appointment{workload: w, index: -1}
+	return w
 }
 
 // configure applies a spec. crowd is the number of workloads, which spreads the first reads of many.
@@ -74,6 +76,7 @@ func (w *workload) configure(spec Spec, crowd int) {
 	if w.settings, w.ceiling = spec.Workload.Settings, spec.Workload.Ceiling(); spawns(before) != w.spawns() {
 		w.observed, w.order = nil, nil // a count of another thing
 	}
+	w.news = true
 	w.withdraw()
 	changed := w.replaceTriggers(spec.Workload, sameHost, start)
 	changed = w.replaceFormula(spec.Workload) || changed
@@ -147,6 +150,7 @@ func (w *workload) observe(o Observation) {
 	defer w.mu.Unlock()
 	same := w.observed != nil && *w.observed == o
 	w.observed = &o
+	w.news = w.news || !same
 	if !same && !w.ended {
 		w.decide()
 	}
@@ -156,9 +160,7 @@ func (w *workload) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	w.poller.dispatcher.cancel(&w.appointment)
 	w.retired = append(w.retired, w.triggers...)
 	w.triggers = nil
 	if !w.polling {
@@ -167,113 +169,14 @@ func (w *workload) end() {
 }
 
 func (w *workload) closeRetired() {
-	if err := closeAll(w.retired); err != nil {
-		w.poller.deps.Log.Info("closing a source failed", "workload", w.key.String(), "error", err.Error())
-	}
+	w.close(w.retired)
 	w.retired = nil
 }
 
-// poll runs in a goroutine of its own when a trigger or a recheck is due.
-func (w *workload) poll() {
-	defer w.survive()
-	now := w.poller.deps.Now()
-	r, ok := w.begin(now)
-	if !ok {
-		return
+func (w *workload) close(triggers []*trigger) {
+	if err := closeAll(triggers); err != nil {
+		w.poller.deps.Log.Info("closing a source failed", "workload", w.key.String(), "error", err.Error())
 	}
-	defer w.poller.running.Done()
-
-	w.refresh(r)
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.polling = false
-	for _, t := range r.due {
-		w.schedule(t, w.poller.deps.Now())
-		if !w.ended {
-			w.watch(t)
-		}
-	}
-	w.combine()
-	w.closeRetired()
-	if !w.ended {
-		w.decideOn(r)
-	}
-}
-
-// round is what one poll works on.
-type round struct {
-	due  []*trigger
-	host scalers.Host
-	refs scalers.References
-	// For a template of Jobs: what was observed before the reads, nil when the ground was not firm, and the order that was the latest then.
-	snapshot *Observation
-	order    *board.Order
-}
-
-// begin marks the workload as polling; it is false when there is nothing to do.
-func (w *workload) begin(now time.Time) (round, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.polling || w.ended {
-		return round{}, false
-	}
-	r := round{
-		host: scalers.Host{Namespace: w.key.Namespace, Name: w.key.Name, UID: w.uid, MaxReplicas: w.ceiling, Go: w.poller.workers.Go},
-		refs: w.poller.deps.References(w.key, w.settings.EnvContainer),
-	}
-	for _, t := range w.triggers {
-		if !t.due.After(now) {
-			t.woken, t.began = false, now
-			r.due = append(r.due, t)
-		}
-	}
-	w.beginJobs(&r)
-	w.polling = true
-	w.poller.running.Add(1)
-	return r, true
-}
-
-// survive keeps a panic to the workload that met it: it is logged, and the workload is polled again after its interval.
-func (w *workload) survive() {
-	p := recover()
-	if p == nil {
-		return
-	}
-	w.poller.deps.Log.Error(fmt.Errorf("panic: %v", p), "a poll panicked; the count is held", "workload", w.key.String(), "stack", string(debug.Stack()))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.polling = false
-	if !w.ended {
-		w.state = decide.State{}
-		now := w.poller.deps.Now()
-		w.setTimer(now, now.Add(w.settings.PollingInterval))
-	}
-}
-
-func (w *workload) refresh(r round) {
-	var wg sync.WaitGroup
-	for _, t := range r.due[min(1, len(r.due)):] {
-		wg.Go(func() { w.read(t, r) })
-	}
-	if len(r.due) > 0 {
-		w.read(r.due[0], r)
-	}
-	wg.Wait()
-}
-
-// read reads one trigger. The lock is not held meanwhile, so that an edit and a new count need not wait for a source.
-func (w *workload) read(t *trigger, r round) {
-	w.mu.Lock()
-	timeout, replicas := t.timeout(), w.replicas()
-	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(w.poller.ctx, timeout)
-	defer cancel()
-	o := t.refresh(ctx, r.host, r.refs, &w.poller.deps)
-	o.replicas = replicas
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t.keep(o)
 }
 
 // replicas is the present count, 0 when it is not known. The caller holds w.mu.

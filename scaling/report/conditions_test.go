@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
@@ -15,7 +14,7 @@ import (
 // working is the entry of a workload that has work.
 func working() *board.Entry {
 	return &board.Entry{
-		Replicas: 5, From: 2, Reason: decide.AboveTarget, Active: true, At: time.Unix(1772452800, 250e6),
+		Replicas: 5, From: 2, Reason: decide.AboveTarget, Active: true,
 		Message:  "trigger orders: 45 at a target of 10 each asks for 5 replicas",
 		Triggers: []board.Trigger{{Name: "orders", Type: "redis-streams", Target: 10, Known: true, Value: 45}},
 	}

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"autoscale.io/scaling/board"
@@ -94,14 +96,14 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	m.board.All(func(key board.Key, e *board.Entry) {
+	m.board.All(func(key board.Key, e *board.Entry, at time.Time) {
 		kind := key.Resource.GroupResource().String()
 		if e.Reason != decide.JobsUnknown { // then there is no number to show
 			gauge(m.desired, float64(e.Replicas), kind, key.Namespace, key.Name, string(e.Reason))
 			gauge(m.current, float64(e.From), kind, key.Namespace, key.Name)
 		}
 		gauge(m.active, number(e.Active), kind, key.Namespace, key.Name)
-		gauge(m.decided, float64(e.At.UnixMilli())/1e3, kind, key.Namespace, key.Name)
+		gauge(m.decided, float64(at.UnixMilli())/1e3, kind, key.Namespace, key.Name)
 		for _, t := range e.Triggers {
 			s := m.trigger
 			if t.Guard {

@@ -15,6 +15,9 @@ import (
 
 var worker = board.Key{Resource: appsv1.SchemeGroupVersion.WithResource("deployments"), Namespace: "shop", Name: "worker"}
 
+// decided is when the entries of the tests were.
+var decided = time.Unix(1772452800, 250e6)
+
 func shown(t *testing.T, m *Metrics, want string, names ...string) {
 	t.Helper()
 	if err := testutil.CollectAndCompare(m, strings.NewReader(want), names...); err != nil {
@@ -25,7 +28,7 @@ func shown(t *testing.T, m *Metrics, want string, names ...string) {
 func TestMetricsShowTheBoard(t *testing.T) {
 	b := board.New(func(board.Key) {})
 	m := NewMetrics(b)
-	b.Put(worker, working())
+	b.Put(worker, working(), decided)
 	shown(t, m, `
 # HELP autoscale_adoptions_total Objects adopted by the loop because the webhook had missed them.
 # TYPE autoscale_adoptions_total counter
@@ -65,7 +68,7 @@ func TestMetricsOfGuards(t *testing.T) {
 	b := board.New(func(board.Key) {})
 	e := working()
 	e.Triggers = append(e.Triggers, board.Trigger{Name: "orders", Type: "redis-streams", Guard: true, Target: 80, Known: true, Value: 85})
-	b.Put(worker, e)
+	b.Put(worker, e, decided)
 	shown(t, NewMetrics(b), `
 # HELP autoscale_guard_known 1 when the latest read worked, 0 while the guard is UNKNOWN.
 # TYPE autoscale_guard_known gauge
@@ -84,8 +87,8 @@ func TestMetricsFollowTheBoard(t *testing.T) {
 	m := NewMetrics(b)
 	other := worker
 	other.Name = "mailer"
-	b.Put(worker, working())
-	b.Put(other, working())
+	b.Put(worker, working(), decided)
+	b.Put(other, working(), decided)
 	m.Adoptions.Inc()
 	m.Scales.WithLabelValues("up", "ok").Inc()
 	m.Share(8, 2)
@@ -94,7 +97,7 @@ func TestMetricsFollowTheBoard(t *testing.T) {
 	}
 	e := working()
 	e.Reason = decide.AtTarget
-	b.Put(worker, e)
+	b.Put(worker, e, decided)
 	if n := testutil.CollectAndCount(m, "autoscale_workload_desired_replicas"); n != 2 {
 		t.Errorf("got %d series of desired replicas, want no series of an earlier reason", n)
 	}
@@ -121,7 +124,7 @@ func TestUnknownHasNoValue(t *testing.T) {
 	m := NewMetrics(b)
 	e := working()
 	e.Triggers[0] = board.Trigger{Name: "orders", Type: "redis-streams", Error: "refused", Since: time.Unix(9, 0)}
-	b.Put(worker, e)
+	b.Put(worker, e, decided)
 	shown(t, m, `
 # HELP autoscale_trigger_known 1 when the latest read worked, 0 while the trigger is UNKNOWN.
 # TYPE autoscale_trigger_known gauge
@@ -136,7 +139,7 @@ func TestOddNames(t *testing.T) {
 	for _, name := range []string{"a-1.b", "a-1-b", `q"uo\te`, "new\nline", "größe", ""} {
 		key := worker
 		key.Name = name
-		b.Put(key, working())
+		b.Put(key, working(), decided)
 	}
 	shown(t, m, `
 # HELP autoscale_workload_replicas Replicas in the workload's spec at the latest decision; of a template of Jobs, its unfinished Jobs.
@@ -152,7 +155,7 @@ autoscale_workload_replicas{kind="deployments.apps",name="q\"uo\\te",namespace="
 
 func TestMetricsRegisterAndLint(t *testing.T) {
 	b := board.New(func(board.Key) {})
-	b.Put(worker, working())
+	b.Put(worker, working(), decided)
 	m := NewMetrics(b)
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(m); err != nil {
@@ -168,7 +171,7 @@ func TestMetricsRegisterAndLint(t *testing.T) {
 func TestUnknownNumberOfJobs(t *testing.T) {
 	b := board.New(func(board.Key) {})
 	m := NewMetrics(b)
-	b.Put(worker, &board.Entry{Reason: decide.JobsUnknown})
+	b.Put(worker, &board.Entry{Reason: decide.JobsUnknown}, decided)
 	m.Jobs.WithLabelValues("created").Add(3)
 	shown(t, m, `
 # HELP autoscale_jobs_total Jobs of templates, by what was done: created, replaced or pruned; failed counts batches that could not be created as a whole.
