@@ -13,6 +13,8 @@ import (
 const (
 	// listenFor is how long one XREAD waits. Streams that are armed meanwhile are waited for from the next one on.
 	listenFor = 500 * time.Millisecond
+	// listenLong is how long it waits when every stream is armed, so that only a new one would have to wait for the next: a thousand names are sent each time.
+	listenLong = 2 * time.Second
 	// answerWithin is how much longer than that its answer may take.
 	answerWithin = 3 * time.Second
 	// breath is the pause after an XREAD that found something: many streams that come alive one by one would else each cost the server a list of all of them.
@@ -53,6 +55,7 @@ type watch struct {
 type wait struct {
 	streams map[string]position
 	command []any
+	long    time.Duration
 }
 
 // position is where in a stream to wait: after an ID, or where the stream ends when the wait begins.
@@ -208,12 +211,16 @@ func (b *bell) wanted() *wait {
 	defer b.mu.Unlock()
 	if b.waited == nil {
 		streams := make(map[string]position, len(b.watches))
+		long := listenLong
 		for w := range b.watches {
+			if !w.armed {
+				long = listenFor
+			}
 			if after, other := streams[w.stream]; w.armed && (!other || w.after.before(after)) {
 				streams[w.stream] = w.after
 			}
 		}
-		b.waited = &wait{streams: streams, command: xread(streams, "BLOCK", listenFor.Milliseconds())}
+		b.waited = &wait{streams: streams, command: xread(streams, "BLOCK", long.Milliseconds()), long: long}
 	}
 	return b.waited
 }
@@ -231,7 +238,7 @@ func xread(streams map[string]position, options ...any) []any {
 
 // read returns the streams in which something has arrived. What arrived is not looked at.
 func (b *bell) read(ctx context.Context, w *wait) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, listenFor+answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, w.long+answerWithin)
 	defer cancel()
 	cmd := redis.NewXStreamSliceCmd(ctx, w.command...)
 	// The error is the command's.

@@ -45,6 +45,7 @@ type Poller struct {
 	running   sync.WaitGroup
 	// dispatcher begins the polls.
 	dispatcher dispatcher
+	deadlines  deadlines
 	// workers run what waits: reads, and the opening and closing of sources.
 	workers *workers.Group
 	// batches numbers the orders of all workloads, so that no number comes twice.

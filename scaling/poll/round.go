@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"context"
 	"fmt"
 	"runtime/debug"
 
@@ -72,7 +71,9 @@ func (w *workload) begin() {
 		return
 	}
 	now := w.poller.deps.Now()
-	r := &round{
+	r := &w.round // that before has ended
+	*r = round{
+		due:  r.due[:0],
 		host: scalers.Host{Namespace: w.key.Namespace, Name: w.key.Name, UID: w.uid, MaxReplicas: w.ceiling},
 		key:  w.key, container: w.settings.EnvContainer, replicas: w.replicas(),
 	}
@@ -96,11 +97,8 @@ func (w *workload) begin() {
 
 // read asks one source. The caller holds w.mu, but not while the source is waited for, so that an edit and a new count need not wait for it.
 func (w *workload) read(t *trigger, r *round) {
-	ctx, cancel := context.WithTimeout(w.poller.ctx, t.timeout())
-	then := func(o outcome) {
-		cancel()
-		w.locked(func() { w.keep(t, o, r) })
-	}
+	ctx := w.poller.deadlines.within(w.poller.ctx, t.timeout())
+	then := func(o outcome) { w.locked(func() { w.keep(t, o, r) }) }
 	if t.source != nil && t.source.Starts() && !t.stale(w.poller.deps.Now()) {
 		t.start(ctx, r, w.poller, then)
 		return

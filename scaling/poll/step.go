@@ -42,7 +42,7 @@ func (w *workload) decide() {
 // wait makes the next poll come at a time.
 func (w *workload) wait(next time.Time) {
 	w.next = next
-	w.poller.dispatcher.set(&w.appointment, next)
+	w.poller.dispatcher.set(w, next)
 }
 
 // minRecheck keeps a decision that asks to be looked at again at once from becoming a busy loop.

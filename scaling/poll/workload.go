@@ -45,20 +45,19 @@ type workload struct {
 	latest decide.Decision
 	told   *board.Entry
 	news   bool
-	// polling is true while sources are read; triggers replaced meanwhile are closed after that.
+	// polling is true while the sources of round are read; triggers replaced meanwhile are closed after that.
 	polling bool
+	round   round
 	retired []*trigger
 	ended   bool
 	// next is when the next poll is due.
 	next time.Time
-	// appointment belongs to the dispatcher.
-	appointment appointment
+	// diary belongs to the dispatcher.
+	diary diary
 }
 
 func newWorkload(p *Poller, key board.Key, uid types.UID) *workload {
-	w := &workload{poller: p, key: key, uid: uid}
-	w.appointment = appointment{workload: w, index: -1}
-	return w
+	return &workload{poller: p, key: key, uid: uid}
 }
 
 // configure applies a spec. crowd is the number of workloads, which spreads the first reads of many.
@@ -160,7 +159,7 @@ func (w *workload) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
-	w.poller.dispatcher.cancel(&w.appointment)
+	w.poller.dispatcher.cancel(w)
 	w.retired = append(w.retired, w.triggers...)
 	w.triggers = nil
 	if !w.polling {
