@@ -44,7 +44,7 @@ func TestDispatcherKeepsTheLatestAppointment(t *testing.T) {
 	due(26*time.Hour, b)
 	set(b, 20*time.Hour) // in the past
 	due(26*time.Hour, b)
-	set(b, 20*time.Hour) // once more
+	set(b, 25*time.Hour) // the moment of before
 	due(26*time.Hour, b)
 	if n := d.length; n != 0 {
 		t.Errorf("%d appointments are left", n)
