@@ -18,7 +18,7 @@ type Case struct {
 	Symptom string
 	// Holds is what must be true here, in a few words.
 	Holds string
-	// Alone marks a case that disturbs parts which others share; it runs while no other case does.
+	// Alone marks a case that disturbs parts which others share, or that a busy control plane disturbs; it runs while no other case does.
 	Alone bool
 	// Refused marks a case that takes rights away, or asks for more than there are; in every other the autoscaler is refused nothing.
 	Refused bool

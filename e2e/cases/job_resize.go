@@ -18,17 +18,18 @@ import (
 	"autoscale.io/scalers/scalertest/servers"
 )
 
+// jobResizeCases run alone where a parallelism falls: the Job controller has 0.4 s to learn of the end of a pod, and beside all other cases it takes longer now and then.
 func jobResizeCases() []Case {
 	return []Case{
 		{ID: "JB-01", Symptom: "Jobs have no scale subresource, so nothing scales them", Holds: "the parallelism is patched, guarded by the version", Run: jobParallelism},
-		{ID: "JB-02", Symptom: "lowering the parallelism ends pods that run", Holds: "it falls as pods end, never before", Run: jobShrinks},
-		{ID: "JB-02-late", Symptom: "on a control plane that answers late, lowering the parallelism ends pods that run", Holds: "it falls later, and never ends one", Run: jobShrinksLate},
-		{ID: "JB-03", Symptom: "zero suspends a Job and ends its pods; another queue controller is fought", Holds: "zero starts nothing new, suspend is not touched, and Jobs of other controllers are left alone", Run: jobZero},
+		{ID: "JB-02", Symptom: "lowering the parallelism ends pods that run", Holds: "it falls as pods end, never before", Alone: true, Run: jobShrinks},
+		{ID: "JB-02-late", Symptom: "on a control plane that answers late, lowering the parallelism ends pods that run", Holds: "it falls later, and never ends one", Alone: true, Run: jobShrinksLate},
+		{ID: "JB-03", Symptom: "zero suspends a Job and ends its pods; another queue controller is fought", Holds: "zero starts nothing new, suspend is not touched, and Jobs of other controllers are left alone", Alone: true, Run: jobZero},
 		{ID: "JB-05", Symptom: "an edit ends Jobs that run", Holds: "what runs goes on, whatever is edited or removed", Run: jobEdits},
 		{ID: "JB-ended", Symptom: "Jobs that are over, or that a person has suspended, are written to", Holds: "they are left alone, and the status says why", Run: jobsLeftAlone},
 		{ID: "JB-queue", Symptom: "a work queue Job without completions is refilled after its first success, or ended", Holds: "it drains: Kubernetes starts no pods any more, and none is ended", Run: jobWithoutCompletions},
-		{ID: "JB-indexed", Symptom: "an Indexed Job loses indexes when it is scaled", Holds: "every index completes once", Run: jobIndexed},
-		{ID: "FB-07-job", Symptom: "waking up a Job in the morning needs the source", Holds: "the floor is reached without it", Run: jobFloorWithoutSource},
+		{ID: "JB-indexed", Symptom: "an Indexed Job loses indexes when it is scaled", Holds: "every index completes once", Alone: true, Run: jobIndexed},
+		{ID: "FB-07-job", Symptom: "waking up a Job in the morning needs the source", Holds: "the floor is reached without it", Alone: true, Run: jobFloorWithoutSource},
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 const (
 	// podSettle is how long a pod that has ended counts as running still. The Job controller learns of pods and of Jobs by two watches of its own; if it saw a
 	// lower parallelism before it saw the pod end, it would end another one. It replaces a pod one second after its end, so there is time for that.
-	podSettle = 250 * time.Millisecond
+	podSettle = 400 * time.Millisecond
 	// jobSync is the time after which the Job controller looks at a Job: it counts from the first event about the Job or a pod of it since it looked last. It then
 	// replaces pods that have ended.
 	jobSync = time.Second

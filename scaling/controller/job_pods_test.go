@@ -95,9 +95,9 @@ func TestPodsThatKeepEndingAreTakenBeforeTheJobControllerLooks(t *testing.T) {
 		c.unsee(podNamed(i))
 	}
 	c.at = c.at.Add(100 * time.Millisecond)
-	c.unsee(podNamed(3)) // at 500 ms; it would settle at 750 ms
+	c.unsee(podNamed(3)) // at 500 ms; it would settle at 900 ms
 	c.want(t, 0, pods{wait: 200 * time.Millisecond})
-	c.want(t, 200*time.Millisecond, pods{ready: true, running: 1, leaving: 1})
+	c.want(t, 200*time.Millisecond, pods{ready: true, running: 1, leaving: 2})
 }
 
 func TestNothingIsLoweredAroundALookOfTheJobController(t *testing.T) {
