@@ -101,9 +101,14 @@ func get(ctx context.Context, client *http.Client, target string) error {
 	return nil
 }
 
-// stopTimeouts holds what is not the default. An API server that was told to end first answers the calls it has
-// accepted, which may each take its request timeout of a minute, such as one that waits for a webhook that hangs.
-var stopTimeouts = map[string]time.Duration{APIServer: 75 * time.Second}
+// stopTimeout is zero for the default. An API server that was told to end first answers the calls it has accepted, which may each take its request timeout
+// of a minute, such as one that waits for a webhook that hangs.
+func stopTimeout(name string) time.Duration {
+	if name == APIServer {
+		return 75 * time.Second
+	}
+	return 0
+}
 
 func (c *Cluster) part(name string, args []string, ready func(context.Context) error) *Process {
 	p := NewProcess(Command{
@@ -117,7 +122,7 @@ func (c *Cluster) part(name string, args []string, ready func(context.Context) e
 		Ready: ready,
 		// KWOK 0.8.0 has been seen to, once in hundreds of starts; why is not known.
 		Crashes:     name == KWOK,
-		StopTimeout: stopTimeouts[name],
+		StopTimeout: stopTimeout(name),
 	})
 	c.addPart(p)
 	return p
