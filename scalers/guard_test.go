@@ -3,8 +3,10 @@ package scalers_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +27,7 @@ func (starter) Read(ctx context.Context) (scalers.Reading, error) {
 	case <-time.After(time.Second):
 		return scalers.Reading{Value: 7}, nil
 	case <-ctx.Done():
-		return scalers.Reading{}, ctx.Err()
+		return scalers.Reading{}, fmt.Errorf("no answer in time: %w", ctx.Err()) // the guard's words, since either may be first
 	}
 }
 
@@ -44,6 +46,7 @@ func TestStart(t *testing.T) {
 	soon := func(c conclusion) func(func(conclusion)) {
 		return func(answered func(conclusion)) { time.AfterFunc(time.Second, func() { answered(c) }) }
 	}
+	var late sync.WaitGroup // for answers that come after the deadline
 	for name, test := range map[string]struct {
 		start func(answered func(conclusion))
 		want  float64
@@ -67,7 +70,9 @@ func TestStart(t *testing.T) {
 		"a panic as it ends": {start: soon(func() (scalers.Reading, bool, error) { panic("broken") }), text: "the scaler panicked: broken", took: time.Second},
 		"late": {
 			start: func(answered func(conclusion)) {
+				late.Add(1)
 				time.AfterFunc(4*time.Second, func() {
+					defer late.Done()
 					answered(func() (scalers.Reading, bool, error) { panic("a late answer is looked at") })
 				})
 			}, text: "no answer in time: context deadline exceeded", took: 3 * time.Second,
@@ -93,14 +98,14 @@ func TestStart(t *testing.T) {
 							t.Errorf("got %v after %s, want %v after %s", reading, took, test.want, test.took)
 						}
 					})
-					time.Sleep(3 * time.Second)
+					<-ctx.Done()
 					synctest.Wait()
 					cancel()
 					if !slices.Equal(outcomes, []string{test.text}) {
 						t.Errorf("got %q, want %q", outcomes, test.text)
 					}
 				}
-				time.Sleep(time.Minute)
+				late.Wait()
 			})
 		})
 	}
@@ -117,7 +122,7 @@ func TestAStartedReadIsAlone(t *testing.T) {
 		if _, err := source.Read(ctx); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
-		time.Sleep(time.Second)
+		<-ctx.Done()
 		synctest.Wait()
 	})
 }
