@@ -257,3 +257,23 @@ func TestPendingIsOnlyPolled(t *testing.T) {
 		t.Error("wakes")
 	}
 }
+
+// TestAnXREADIsShortWhileAStreamWaitsToJoinIt: one that is not armed will be soon, and is waited for from the next XREAD on.
+func TestAnXREADIsShortWhileAStreamWaitsToJoinIt(t *testing.T) {
+	b := newBell(nil, nil)
+	first, second := &watch{stream: "a"}, &watch{stream: "b"}
+	b.watches[first], b.watches[second] = struct{}{}, struct{}{}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"one is armed", func() { b.arm(first, position{}) }, fmt.Sprint([]any{"XREAD", "COUNT", 1, "BLOCK", 500, "STREAMS", "a", "0-0"})},
+		{"the other joins, and the first leaves", func() { b.arm(second, position{atEnd: true}); b.remove(first) }, fmt.Sprint([]any{"XREAD", "COUNT", 1, "BLOCK", 2000, "STREAMS", "b", "$"})},
+	} {
+		step.do()
+		if got := fmt.Sprint(b.wanted().command); got != step.want {
+			t.Errorf("%s: got %s, want %s", step.name, got, step.want)
+		}
+	}
+}
