@@ -81,20 +81,3 @@ func TestDispatcherForgetsWhatWasReplaced(t *testing.T) {
 		t.Errorf("%d workloads are due, want all %d", len(got), len(others)+1)
 	}
 }
-
-// TestDispatcherBeginsInTime: the timer goes by whatever is first now.
-func TestDispatcherBeginsInTime(t *testing.T) {
-	run(t, func(w *world) {
-		orders := w.sources["orders"]
-		w.upsert(worker, on(map[string]string{"polling-interval": "1h"}))
-		w.after(time.Second)
-		w.upsert(worker, on(map[string]string{"polling-interval": "7s"}))
-		w.after(15 * time.Second)
-		w.upsert(worker, on(map[string]string{"polling-interval": "2h"}))
-		w.after(4 * time.Hour)
-		second := time.Second
-		if got, want := orders.gaps(), []time.Duration{5 * second, 7 * second, 7 * second, 2*time.Hour - 19*second, 2 * time.Hour}; !slices.Equal(got, want) {
-			t.Errorf("the gaps are %v, want the beats of 7s and of 2h: %v", got, want)
-		}
-	})
-}
