@@ -20,6 +20,15 @@ const reactionWithin = time.Minute
 // settle is the pause between two reactions, so that the second does not find the first one's work under way.
 const settle = 100 * time.Millisecond
 
+// barePatch sets a count as simply as can be.
+func (l *lab) barePatch(ctx context.Context, key types.NamespacedName) error {
+	_, err := l.kube.AppsV1().Deployments(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{}, "scale")
+	if err != nil {
+		return fmt.Errorf("bare PATCH: %w", err)
+	}
+	return nil
+}
+
 // floor is the time that a bare PATCH of /scale takes.
 func (l *lab) floor(ctx context.Context, n int) (time.Duration, error) {
 	f, err := l.create(ctx, "nobody", n, func(i int) member { return member{name: fmt.Sprintf("bare-%03d", i)} })
@@ -30,9 +39,8 @@ func (l *lab) floor(ctx context.Context, n int) (time.Duration, error) {
 	for _, key := range f.keys {
 		pause(ctx, settle)
 		began := time.Now()
-		_, err := l.kube.AppsV1().Deployments(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{}, "scale")
-		if err != nil {
-			return 0, fmt.Errorf("bare PATCH: %w", err)
+		if err := l.barePatch(ctx, key); err != nil {
+			return 0, err
 		}
 		at, err := l.audit.await(ctx, 1, reactionWithin, key)
 		if err != nil {
@@ -54,13 +62,10 @@ func (l *lab) floorAtOnce(ctx context.Context, n int) ([]time.Duration, error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(64)
 	for _, key := range f.keys {
-		group.Go(func() error {
-			_, err := l.kube.AppsV1().Deployments(key.Namespace).Patch(groupCtx, key.Name, types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{}, "scale")
-			return err
-		})
+		group.Go(func() error { return l.barePatch(groupCtx, key) })
 	}
 	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("bare PATCHes: %w", err)
+		return nil, err
 	}
 	at, err := l.audit.await(ctx, 1, reactionWithin, f.keys...)
 	return since(began, at), err
