@@ -55,7 +55,7 @@ func grantedRights(t *testing.T) rights {
 			}
 			if err := documents.Decode(&object); errors.Is(err, io.EOF) {
 				break
-			} else if err != nil && object.Kind != "" {
+			} else if err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
 			if object.Kind != "Role" && object.Kind != "ClusterRole" {
