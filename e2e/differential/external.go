@@ -78,7 +78,8 @@ type feed struct {
 	beats  beats
 }
 
-// beats counts how often one side has looked, and the longest pause between two looks.
+// beats counts how often one side has seen the loads, and the longest pause between two such looks. A look at a workload that has not settled
+// is none: while pods are slow to start, that side cannot act.
 type beats struct {
 	n       int
 	last    time.Time
@@ -86,15 +87,10 @@ type beats struct {
 }
 
 func (b *beats) add(now time.Time) {
-	b.pause(now)
-	b.n++
-}
-
-// pause notes a look that does not count.
-func (b *beats) pause(now time.Time) {
 	if !b.last.IsZero() {
 		b.longest = max(b.longest, now.Sub(b.last))
 	}
+	b.n++
 	b.last = now
 }
 
@@ -209,8 +205,6 @@ func (f *feed) begin() {
 	if ok && replicas == f.before {
 		f.shown = slices.Clone(f.loads)
 		f.beats.add(time.Now())
-	} else {
-		f.beats.pause(time.Now())
 	}
 	f.before = -1
 	if ok {

@@ -18,8 +18,8 @@ import (
 const (
 	// looks is how often each side must have looked without a change before a step has ended.
 	looks = 4
-	// patience bounds a step; the longest have some periods to wait for.
-	patience = 3 * time.Minute
+	// patience bounds a step; the longest have some periods to wait for, each as late as pods are slow to start.
+	patience = 5 * time.Minute
 	// slack is how far the same change may come apart on both sides, beside the pauses between their looks.
 	slack = 3 * time.Second
 )
