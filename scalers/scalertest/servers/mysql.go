@@ -145,7 +145,7 @@ func (m *MySQL) DB() *sql.DB { return m.db }
 func (m *MySQL) Log() string { return m.proc.tail() }
 
 // Pause freezes the server: it keeps its connections and answers nothing until Resume.
-func (m *MySQL) Pause() error { return m.proc.signal(syscall.SIGSTOP) }
+func (m *MySQL) Pause() error { return m.proc.pause() }
 
 // Resume lets a paused server go on.
 func (m *MySQL) Resume() error { return m.proc.signal(syscall.SIGCONT) }

@@ -73,6 +73,14 @@ func (p *process) signal(signal syscall.Signal) error {
 	return nil
 }
 
+// pause stops the child and everything it started, and returns once it stands still.
+func (p *process) pause() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return awaitStopped(p.pid)
+}
+
 func (p *process) exited() bool {
 	select {
 	case <-p.done:

@@ -175,7 +175,7 @@ func (r *Redis) Client() *redis.Client { return r.client }
 func (r *Redis) Log() string { return r.proc.tail() }
 
 // Pause freezes the server: it keeps its connections and answers nothing until Resume.
-func (r *Redis) Pause() error { return r.proc.signal(syscall.SIGSTOP) }
+func (r *Redis) Pause() error { return r.proc.pause() }
 
 // Resume lets a paused server go on.
 func (r *Redis) Resume() error { return r.proc.signal(syscall.SIGCONT) }
