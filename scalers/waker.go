@@ -1,7 +1,6 @@
 package scalers
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,10 +12,11 @@ import (
 
 // Waker is implemented by a scaler whose source can tell when work arrives, so that nobody has to wait for the next poll. Polling goes on regardless.
 type Waker interface {
-	// Wake watches the source until ctx ends, and returns nil then. It calls wake once the source is watched, unless it hears what came since the latest
-	// read, and again whenever work may have come. wake is cheap and may be called at any rate, from any goroutine. An error says why the watch broke; it calls for
-	// another Wake after a pause. Every Wake has returned before the scaler is closed.
-	Wake(ctx context.Context, wake func()) error
+	// Watch begins to watch the source and does not wait for anything; stop ends that. It calls wake once the source is watched, unless it hears what came since
+	// the latest read, and again whenever work may have come. It calls broken once, and nothing after that, when the watch has broken, with the reason; that calls
+	// for another Watch after a pause. Both may be called from any goroutine and at any rate, but not by Watch or stop themselves, and not with a lock held that
+	// those need. A call that was under way when stop returned is without effect. Every watch is stopped before the scaler is closed.
+	Watch(wake func(), broken func(error)) (stop func())
 }
 
 const (
@@ -35,50 +35,104 @@ func (s *Source) Wakes() bool {
 	return ok
 }
 
-// Wake watches the source until ctx ends, and again after every break of the watch, with growing pauses. It calls wake once the source is watched and when work may
-// have come, at most every tenth of a second and never twice at the same time. broken gets each of the breaks of an outage once, free of secrets; an outage ends with
-// a wake, or with a watch that holds for a while. A source that cannot tell returns at once.
-func (s *Source) Wake(ctx context.Context, wake func(), broken func(error)) {
+// Watch watches the source until stop is called, and again after every break of the watch, with growing pauses. It calls wake once the source is watched and when
+// work may have come, at most every tenth of a second and never twice at the same time. broken gets each of the breaks of an outage once, free of secrets; an outage
+// ends with a wake, or with a watch that holds for a while. Neither is under way or called any more when stop has returned, so neither may wait for a lock that is
+// held while stop is called. It watches nothing if the source cannot tell.
+func (s *Source) Watch(wake func(), broken func(error)) (stop func()) {
 	waker, ok := s.scaler.(Waker)
 	if !ok {
-		return
+		return func() {}
 	}
-	wakes := debounce{wake: wake}
-	defer wakes.end()
-	pause, told := firstRetry, map[string]bool{}
-	for ctx.Err() == nil {
-		var heard atomic.Bool
-		began := time.Now()
-		err := wakeOnce(ctx, waker, func() {
-			heard.Store(true)
-			wakes.call()
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			err = errors.New("the watch ended by itself")
-		}
-		if heard.Load() || time.Since(began) >= lastRetry { // longer than any try at a server that says nothing
-			pause = firstRetry
-			clear(told)
-		}
-		if text := redact(err.Error(), s.secrets); !told[text] && len(told) < maxTold {
-			told[text] = true
-			broken(errors.New(text))
-		}
-		sleep(ctx, pause/2+rand.N(pause/2))
-		pause = min(2*pause, lastRetry)
-	}
+	w := &watch{waker: waker, secrets: s.secrets, broken: broken, wakes: debounce{wake: wake}, pause: firstRetry}
+	w.begin()
+	return w.end
 }
 
-func wakeOnce(ctx context.Context, waker Waker, wake func()) (err error) {
+// watch is a watch that is kept alive. It costs no goroutine: thousands of sources are watched.
+type watch struct {
+	waker   Waker
+	secrets []string
+	wakes   debounce
+	broken  func(error)
+	// heard says that the present try has called wake.
+	heard atomic.Bool
+
+	mu sync.Mutex
+	// stop ends the present try, which began at that time; nil between two.
+	stop  func()
+	began time.Time
+	// retry begins the next try, after a pause; nil before the first break.
+	retry *time.Timer
+	pause time.Duration
+	// told has the breaks of the present outage.
+	told  map[string]bool
+	ended bool
+}
+
+func (w *watch) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return
+	}
+	w.heard.Store(false)
+	w.began = time.Now()
+	stop, err := w.try()
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	w.stop = stop
+}
+
+func (w *watch) try() (stop func(), err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("watching the source panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return waker.Wake(ctx, wake)
+	return w.waker.Watch(func() {
+		w.heard.Store(true)
+		w.wakes.call()
+	}, func(err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.ended {
+			w.fail(err)
+		}
+	}), nil
+}
+
+// fail tells of a break and makes the next try come after a pause. The caller holds the lock.
+func (w *watch) fail(err error) {
+	w.stop = nil
+	if w.heard.Load() || time.Since(w.began) >= lastRetry { // longer than any try at a server that says nothing
+		w.pause = firstRetry
+		clear(w.told)
+	}
+	if text := redact(err.Error(), w.secrets); !w.told[text] && len(w.told) < maxTold {
+		if w.told == nil {
+			w.told = map[string]bool{}
+		}
+		w.told[text] = true
+		w.broken(errors.New(text))
+	}
+	w.retry = time.AfterFunc(w.pause/2+rand.N(w.pause/2), w.begin)
+	w.pause = min(2*w.pause, lastRetry)
+}
+
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.stop != nil {
+		w.stop()
+	}
+	if w.retry != nil {
+		w.retry.Stop()
+	}
+	w.wakes.end()
 }
 
 // debounce calls wake for the first of many calls, and once more after the pause if any came meanwhile. It costs no goroutine: thousands of sources are watched.
@@ -131,14 +185,5 @@ func (d *debounce) end() {
 	d.ended = true
 	if d.pause != nil {
 		d.pause.Stop()
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

@@ -20,14 +20,32 @@ type bellParams struct {
 	Password string `name:"password" secret:"true" doc:"Any."`
 }
 
-// bell is a scaler whose Wake is a function of the test's.
+// bell is a scaler whose watch is a function of the test's, which runs until the watch breaks or ctx ends. An error that it returns by itself is told at once.
 type bell struct {
 	watch func(ctx context.Context, wake func()) error
 }
 
 func (bell) Read(context.Context) (scalers.Reading, error) { return scalers.Reading{}, nil }
 
-func (b bell) Wake(ctx context.Context, wake func()) error { return b.watch(ctx, wake) }
+func (b bell) Watch(wake func(), broken func(error)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		if err := b.watch(ctx, wake); ctx.Err() == nil {
+			broken(err)
+		}
+	}()
+	return cancel
+}
+
+// watched watches a source for a time, on the clock of synctest.
+func watched(t *testing.T, source *scalers.Source, long time.Duration, wake func(), broken func(error)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), long)
+	defer cancel()
+	stop := source.Watch(wake, broken)
+	<-ctx.Done()
+	stop()
+}
 
 type silent struct{}
 
@@ -62,8 +80,7 @@ func TestOnlyAWakerWakes(t *testing.T) {
 	if source.Wakes() {
 		t.Error("it says that it can")
 	}
-	// It returns at once.
-	source.Wake(t.Context(), func() {}, func(error) {})
+	source.Watch(func() { t.Error("it wakes") }, func(err error) { t.Error(err) })()
 	if !sourceOf(t, bell{}).Wakes() {
 		t.Error("it says that it cannot")
 	}
@@ -84,9 +101,7 @@ func TestABurstMakesTwoWakes(t *testing.T) {
 			<-ctx.Done()
 			return nil
 		}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		source.Wake(ctx, func() { wakes.Add(1) }, func(err error) { t.Error(err) })
+		watched(t, source, time.Minute, func() { wakes.Add(1) }, func(err error) { t.Error(err) })
 		if n := wakes.Load(); n != 2 {
 			t.Errorf("%d wakes of a burst, want 2", n)
 		}
@@ -102,10 +117,8 @@ func TestABrokenWatchIsTriedAgain(t *testing.T) {
 			switch tries {
 			case 1:
 				return errors.New("the line canary is dead")
-			case 2:
-				panic("canary")
-			case 3:
-				return nil
+			case 2, 3:
+				return fmt.Errorf("dead again: %d", tries)
 			case 4:
 				wake()
 				return net.ErrClosed
@@ -113,16 +126,13 @@ func TestABrokenWatchIsTriedAgain(t *testing.T) {
 			<-ctx.Done()
 			return nil
 		}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
 		var breaks []string
 		var at []time.Duration
 		start, wakes := time.Now(), atomic.Int64{}
-		source.Wake(ctx, func() { wakes.Add(1) }, func(err error) {
-			text, _, _ := strings.Cut(err.Error(), "\n")
-			breaks, at = append(breaks, text), append(at, time.Since(start))
+		watched(t, source, time.Hour, func() { wakes.Add(1) }, func(err error) {
+			breaks, at = append(breaks, err.Error()), append(at, time.Since(start))
 		})
-		want := []string{"the line <redacted> is dead", "watching the source panicked: <redacted>", "the watch ended by itself", net.ErrClosed.Error()}
+		want := []string{"the line <redacted> is dead", "dead again: 2", "dead again: 3", net.ErrClosed.Error()}
 		if strings.Join(breaks, "|") != strings.Join(want, "|") {
 			t.Errorf("got %q, want %q", breaks, want)
 		}
@@ -141,6 +151,78 @@ func TestABrokenWatchIsTriedAgain(t *testing.T) {
 	})
 }
 
+// fragile is a scaler whose Watch panics at first.
+type fragile struct {
+	silent
+	tries *int
+}
+
+func (f fragile) Watch(wake func(), _ func(error)) (stop func()) {
+	if *f.tries++; *f.tries == 1 {
+		panic("canary")
+	}
+	go wake()
+	return func() {}
+}
+
+func TestAPanicBreaksAWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries int
+		var wakes atomic.Int64
+		var breaks []string
+		watched(t, sourceOf(t, fragile{tries: &tries}), time.Hour, func() { wakes.Add(1) }, func(err error) {
+			text, _, _ := strings.Cut(err.Error(), "\n")
+			breaks = append(breaks, text)
+		})
+		if want := "watching the source panicked: <redacted>"; strings.Join(breaks, "|") != want || tries != 2 || wakes.Load() != 1 {
+			t.Errorf("told %q in %d tries and woken %d times, want %q, 2 and 1", breaks, tries, wakes.Load(), want)
+		}
+	})
+}
+
+// loose is a scaler whose watch does not stop when it is told to.
+type loose struct {
+	silent
+	watches int
+	stopped int
+	wake    func()
+	broken  func(error)
+}
+
+func (l *loose) Watch(wake func(), broken func(error)) (stop func()) {
+	l.watches++
+	l.wake, l.broken = wake, broken
+	return func() { l.stopped++ }
+}
+
+// TestAfterStopNothingIsCalled: the source may be closed by then, and its workload gone.
+func TestAfterStopNothingIsCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var called []string
+		wake, broken := func() { called = append(called, "wake") }, func(err error) { called = append(called, err.Error()) }
+		l := &loose{}
+		stop := sourceOf(t, l).Watch(wake, broken)
+		l.wake()
+		l.wake() // put off until the pause is over
+		stop()
+		l.wake()
+		l.broken(errors.New("after stop"))
+		between := &loose{}
+		stop = sourceOf(t, between).Watch(wake, broken)
+		between.broken(errors.New("before stop")) // tried again after a pause
+		stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		<-ctx.Done()
+		if want := "wake|before stop"; strings.Join(called, "|") != want {
+			t.Errorf("called %q, want %q", called, want)
+		}
+		if l.watches != 1 || l.stopped != 1 || between.watches != 1 || between.stopped != 0 {
+			t.Errorf("%d watches of which %d were stopped, and %d of which %d; want 1, 1, 1 and 0, as that one had broken", l.watches, l.stopped, between.watches, between.stopped)
+		}
+	})
+}
+
 // TestOneBreakIsToldOnce: a user that may not listen stays so for days.
 func TestOneBreakIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -151,10 +233,8 @@ func TestOneBreakIsToldOnce(t *testing.T) {
 			}
 			return errors.New("not allowed")
 		}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
 		told := 0
-		source.Wake(ctx, func() {}, func(error) { told++ })
+		watched(t, source, time.Hour, func() {}, func(error) { told++ })
 		if told != 2 || tries < 60 {
 			t.Errorf("told %d times in %d tries, want 2 in 60 at least", told, tries)
 		}
@@ -174,10 +254,8 @@ func TestBreaksByTurnsAreToldOnce(t *testing.T) {
 			}
 			return errors.New([]string{"EOF", "connection reset"}[tries%2])
 		}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
 		var told []string
-		source.Wake(ctx, func() {}, func(err error) { told = append(told, err.Error()) })
+		watched(t, source, time.Hour, func() {}, func(err error) { told = append(told, err.Error()) })
 		if want := "connection reset|EOF|EOF|connection reset"; strings.Join(told, "|") != want {
 			t.Errorf("told %q in %d tries, want %q", told, tries, want)
 		}
@@ -192,10 +270,8 @@ func TestAnOutageIsToldAFewTimes(t *testing.T) {
 			tries++
 			return fmt.Errorf("port %d", tries)
 		}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
 		told := 0
-		source.Wake(ctx, func() {}, func(error) { told++ })
+		watched(t, source, time.Hour, func() {}, func(error) { told++ })
 		if told != 4 || tries < 60 {
 			t.Errorf("told %d times in %d tries, want 4 in 60 at least", told, tries)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,9 +34,11 @@ type listening struct {
 
 var _ scalers.Waker = (*listening)(nil)
 
-// Wake implements scalers.Waker.
-func (l *listening) Wake(ctx context.Context, wake func()) error {
-	return l.lease.Value.listen(ctx, l.channel, wake)
+// Watch implements scalers.Waker.
+func (l *listening) Watch(wake func(), broken func(error)) (stop func()) {
+	sub := &subscription{channel: l.channel, wake: wake, broken: broken}
+	l.lease.Value.add(sub)
+	return func() { l.lease.Value.remove(sub) }
 }
 
 // Close lets go of the shared connections.
@@ -57,10 +61,12 @@ type listener struct {
 	changed, stop context.CancelFunc
 }
 
+// subscription is somebody who listens to a channel. Neither of its functions is called with the listener's lock held.
 type subscription struct {
 	channel string
 	wake    func()
-	broken  chan error
+	// broken is told why listening has ended without a call of remove.
+	broken func(error)
 	// greeted says that the channel was listened to since the subscription came, or since the connection was opened.
 	greeted bool
 }
@@ -82,18 +88,7 @@ func (l *listener) Close() error {
 	return nil
 }
 
-func (l *listener) listen(ctx context.Context, channel string, wake func()) error {
-	sub := &subscription{channel: channel, wake: wake, broken: make(chan error, 1)}
-	l.add(sub)
-	defer l.remove(sub)
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-sub.broken:
-		return err
-	}
-}
-
+// add listens for a subscription until remove, or until the connection breaks.
 func (l *listener) add(sub *subscription) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,22 +127,26 @@ func (l *listener) run(ctx context.Context) {
 	for err == nil {
 		err = l.connection(ctx)
 	}
+	for _, sub := range l.leave(ctx.Err() != nil) {
+		sub.broken(err)
+	}
+}
+
+// leave ends the goroutine of the connection, and returns the subscriptions that break with it: none if it was told to end.
+func (l *listener) leave(told bool) []*subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := ctx.Err() != nil
 	l.stop()
 	l.stop, l.changed = nil, nil
-	if left && !l.closed && len(l.subs) > 0 {
-		// Somebody came while the last one left.
-		l.start()
-		return
-	}
-	for sub := range l.subs {
-		select {
-		case sub.broken <- err:
-		default:
+	if told {
+		if !l.closed && len(l.subs) > 0 { // somebody came while the last one left
+			l.start()
 		}
+		return nil
 	}
+	broken := slices.Collect(maps.Keys(l.subs))
+	clear(l.subs)
+	return broken
 }
 
 // connection serves one connection. It returns nil when the connection is old enough to be opened anew.

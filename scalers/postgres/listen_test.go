@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -26,17 +25,11 @@ type watch struct {
 func startWatch(t *testing.T, source *scalers.Source) *watch {
 	t.Helper()
 	w := &watch{}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		source.Wake(ctx, func() { w.wakes.Add(1) }, func(err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.broken = append(w.broken, err.Error())
-		})
-	}()
-	w.stop = func() { cancel(); <-done }
+	w.stop = source.Watch(func() { w.wakes.Add(1) }, func(err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.broken = append(w.broken, err.Error())
+	})
 	t.Cleanup(w.stop)
 	return w
 }
@@ -206,6 +199,4 @@ func TestWithoutListenNobodyWakes(t *testing.T) {
 	if source.Wakes() {
 		t.Error("it says that it can wake")
 	}
-	// It returns at once.
-	source.Wake(t.Context(), func() {}, func(error) {})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,11 +43,12 @@ type bell struct {
 	armed chan struct{}
 }
 
-// watch is somebody's wait for one stream.
+// watch is somebody's wait for one stream. Neither of its functions is called with the bell's lock held.
 type watch struct {
 	stream string
 	ring   func()
-	broken chan error
+	// broken is told why the wait has ended without a call of remove.
+	broken func(error)
 	// armed says that an entry after that position rings.
 	armed bool
 	after position
@@ -94,8 +97,8 @@ func (b *bell) Close() error {
 	return nil
 }
 
-// wait waits until ctx ends, and returns nil then, or until the wait breaks.
-func (b *bell) wait(ctx context.Context, w *watch) error {
+// add begins a wait. It lasts until remove, or until it breaks.
+func (b *bell) add(w *watch) {
 	b.mu.Lock()
 	b.watches[w], b.waited = struct{}{}, nil
 	if b.stop == nil && !b.closed {
@@ -103,18 +106,16 @@ func (b *bell) wait(ctx context.Context, w *watch) error {
 	}
 	b.mu.Unlock()
 	b.look()
-	defer b.remove(w)
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-w.broken:
-		return err
-	}
 }
 
 func (b *bell) remove(w *watch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.forget(w)
+}
+
+// forget ends a wait, and the listening with the last one. The caller holds the lock.
+func (b *bell) forget(w *watch) {
 	delete(b.watches, w)
 	b.waited = nil
 	if len(b.watches) == 0 && b.stop != nil {
@@ -156,26 +157,27 @@ func (b *bell) run(ctx context.Context) {
 	for err == nil && ctx.Err() == nil {
 		err = b.listen(ctx)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	left := ctx.Err() != nil
-	b.stop()
-	b.stop = nil
-	if left && !b.closed && len(b.watches) > 0 {
-		// Somebody came while the last one left.
-		b.start()
-		return
-	}
-	for w := range b.watches {
-		w.fail(err)
+	for _, w := range b.leave(ctx.Err() != nil) {
+		w.broken(err)
 	}
 }
 
-func (w *watch) fail(err error) {
-	select {
-	case w.broken <- err:
-	default:
+// leave ends the goroutine that listens, and returns the waits that break with it: none if it was told to end.
+func (b *bell) leave(told bool) []*watch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop()
+	b.stop = nil
+	if told {
+		if !b.closed && len(b.watches) > 0 { // somebody came while the last one left
+			b.start()
+		}
+		return nil
 	}
+	broken := slices.Collect(maps.Keys(b.watches))
+	clear(b.watches)
+	b.waited = nil
+	return broken
 }
 
 // listen asks once, for all streams that are waited for.
@@ -286,13 +288,22 @@ func (b *bell) without(ctx context.Context, streams map[string]position, refused
 	if len(failed) == 0 {
 		return fmt.Errorf("XREAD: %w", refused) // for another reason than a stream, so it may pass
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for w := range b.watches {
-		if err := failed[w.stream]; err != nil {
-			w.armed, b.waited = false, nil
-			w.fail(err)
-		}
+	for w, err := range b.refuse(failed) {
+		w.broken(err)
 	}
 	return nil
+}
+
+// refuse ends the waits for the streams that failed.
+func (b *bell) refuse(failed map[string]error) map[*watch]error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	refused := map[*watch]error{}
+	for w := range b.watches {
+		if err := failed[w.stream]; err != nil {
+			refused[w] = err
+			b.forget(w)
+		}
+	}
+	return refused
 }

@@ -100,13 +100,14 @@ func (w *waking) arm() {
 	}
 }
 
-// Wake implements scalers.Waker. It does not call wake at once: the latest read says from which entry on to listen.
-func (w *waking) Wake(ctx context.Context, wake func()) error {
+// Watch implements scalers.Waker. It does not call wake at once: the latest read says from which entry on to listen.
+func (w *waking) Watch(wake func(), broken func(error)) (stop func()) {
 	w.mu.Lock()
-	watch := &watch{stream: w.counter.query.Stream, ring: wake, broken: make(chan error, 1), armed: w.isCounted, after: w.counted}
+	watch := &watch{stream: w.counter.query.Stream, ring: wake, broken: broken, armed: w.isCounted, after: w.counted}
 	w.watch = watch
 	w.mu.Unlock()
-	return w.bell.Value.wait(ctx, watch)
+	w.bell.Value.add(watch)
+	return func() { w.bell.Value.remove(watch) }
 }
 
 // Close lets go of the shared connections.

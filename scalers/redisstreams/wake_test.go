@@ -2,7 +2,10 @@ package redisstreams
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,13 +33,7 @@ func hear(t *testing.T, b *scalertest.Bench, trigger string) *hearing {
 		t.Fatalf("%s does not wake", trigger)
 	}
 	h.read(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.source.Wake(ctx, func() { h.wakes <- time.Now() }, func(err error) { h.broken <- err })
-	}()
-	h.end = func() { cancel(); <-done }
+	h.end = h.source.Watch(func() { h.wakes <- time.Now() }, func(err error) { h.broken <- err })
 	t.Cleanup(h.end)
 	return h
 }
@@ -126,9 +123,10 @@ func TestWhatCameBetweenTheReadAndTheWaitWakes(t *testing.T) {
 	}
 	add(t, server.Client(), "s", 1)
 	ctx, cancel := context.WithCancel(within(t))
-	source.Wake(ctx, cancel, func(err error) { t.Error(err) })
-	if ctx.Err() == nil || within(t).Err() != nil {
-		t.Error("the entry that came before the wait has not ended it")
+	defer source.Watch(cancel, func(err error) { t.Error(err) })()
+	<-ctx.Done()
+	if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+		t.Errorf("the entry that came before the wait has not ended it: %v", err)
 	}
 }
 
@@ -163,6 +161,9 @@ func TestManyStreamsShareOneConnection(t *testing.T) {
 		all[i] = hear(t, b, on(server.Addr(), fmt.Sprint("s", i)))
 	}
 	listens(t, server.Client(), 1)
+	if n := runtime.NumGoroutine(); n > len(all) {
+		t.Errorf("%d goroutines listen to %d streams, want a few", n, len(all))
+	}
 	list, err := server.Client().ClientList(within(t)).Result()
 	if n := strings.Count(list, "name=autoscale.io "); err != nil || n > maxConnections {
 		t.Errorf("%d connections, want at most %d; %v", n, maxConnections, err)
@@ -274,6 +275,28 @@ func TestAnXREADIsShortWhileAStreamWaitsToJoinIt(t *testing.T) {
 		step.do()
 		if got := fmt.Sprint(b.wanted().command); got != step.want {
 			t.Errorf("%s: got %s, want %s", step.name, got, step.want)
+		}
+	}
+}
+
+// TestABrokenWaitIsForgotten: who was told comes with a new one.
+func TestABrokenWaitIsForgotten(t *testing.T) {
+	b := newBell(nil, nil)
+	ended := 0
+	for name, step := range map[string]struct {
+		do      func() int
+		left    int
+		endings int
+	}{
+		"the server is gone":          {func() int { return len(b.leave(false)) }, 0, 1},
+		"one of two is refused":       {func() int { return len(b.refuse(map[string]error{"a": io.EOF})) }, 1, 0},
+		"both are refused":            {func() int { return len(b.refuse(map[string]error{"a": io.EOF, "b": io.EOF})) }, 0, 1},
+		"the goroutine's end is told": {func() int { b.closed = true; return len(b.leave(true)) }, 2, 1},
+	} {
+		b.watches, b.closed, ended = map[*watch]struct{}{{stream: "a"}: {}, {stream: "b"}: {}}, false, 0
+		b.stop = func() { ended++ }
+		if told := step.do(); len(b.watches) != step.left || ended != step.endings || !b.closed && told != 2-step.left {
+			t.Errorf("%s: %d are told, %d wait on and the listening was ended %d times; want %d waiting, %d ended", name, told, len(b.watches), ended, step.left, step.endings)
 		}
 	}
 }

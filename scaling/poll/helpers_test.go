@@ -230,17 +230,23 @@ func (w *world) open(host scalers.Host, p *fakeParams) (scalers.Scaler, error) {
 
 type wakingScaler struct{ fakeScaler }
 
-func (f *wakingScaler) Wake(ctx context.Context, wake func()) error {
+func (f *wakingScaler) Watch(wake func(), _ func(error)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
 	f.count(1)
-	defer f.count(-1)
-	wake()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.source.wakes:
-			wake()
+	go func() {
+		wake()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-f.source.wakes:
+				wake()
+			}
 		}
+	}()
+	return func() {
+		f.count(-1)
+		cancel()
 	}
 }
 

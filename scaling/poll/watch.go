@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"context"
 	"time"
 
 	"autoscale.io/scalers"
@@ -13,27 +12,12 @@ func (w *workload) watch(t *trigger) {
 		return
 	}
 	t.stopWatching()
-	ctx, cancel := context.WithCancel(w.poller.ctx)
-	done := make(chan struct{})
 	source := t.source
-	w.poller.running.Go(func() {
-		defer close(done)
-		source.Wake(ctx, func() { w.poller.running.Go(func() { w.wake(t, source) }) }, func(err error) {
-			w.poller.deps.Log.Info("watching a source for work broke and is tried again; polling goes on", "workload", w.key.String(), "trigger", t.spec.Name, "error", err.Error())
-		})
-	})
 	t.watched = source
-	t.unwatch = func() {
-		cancel()
-		select {
-		case <-done:
-		case <-time.After(unwatchWithin):
-		}
-	}
+	t.unwatch = source.Watch(func() { w.locked(func() { w.wake(t, source) }) }, func(err error) {
+		w.poller.deps.Log.Info("watching a source for work broke and is tried again; polling goes on", "workload", w.key.String(), "trigger", t.spec.Name, "error", err.Error())
+	})
 }
-
-// unwatchWithin bounds the wait for a watch that does not end when it is told to.
-const unwatchWithin = time.Second
 
 // stopWatching ends the watch, so that the source may be closed.
 func (t *trigger) stopWatching() {
@@ -43,10 +27,8 @@ func (t *trigger) stopWatching() {
 	t.watched, t.unwatch = nil, nil
 }
 
-// wake reads a trigger at once, if its workload has no work yet; one that has is read within wakeInterval, however much arrives.
+// wake reads a trigger at once, if its workload has no work yet; one that has is read within wakeInterval, however much arrives. The caller holds w.mu.
 func (w *workload) wake(t *trigger, source *scalers.Source) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	switch {
 	case w.ended || t.watched != source:
 	case w.polling:

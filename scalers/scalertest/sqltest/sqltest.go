@@ -148,10 +148,7 @@ func (k Kit) Faults(t *testing.T, typ string, faults []Fault) {
 func (k Kit) ManyShareFew(t *testing.T, server Server, more, slow string, value float64) {
 	t.Helper()
 	b := k.Bench(t)
-	ctx, stop := context.WithCancel(t.Context())
-	var watching, reading sync.WaitGroup
-	defer watching.Wait()
-	defer stop()
+	var reading sync.WaitGroup
 	for i := range 1000 {
 		every := more
 		if i%2 == 0 {
@@ -159,7 +156,7 @@ func (k Kit) ManyShareFew(t *testing.T, server Server, more, slow string, value 
 		}
 		source := b.Open(t, k.Trigger(server.Addr(), every, fmt.Sprintf("select count(*) from jobs where id <> %d", 100+i)), WithPassword())
 		if source.Wakes() {
-			watching.Go(func() { source.Wake(ctx, func() {}, func(err error) { t.Error(err) }) })
+			defer source.Watch(func() {}, func(err error) { t.Error(err) })()
 		}
 		reading.Go(func() { scalertest.WantValue(t, source, 7) })
 	}
