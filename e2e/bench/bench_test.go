@@ -75,3 +75,18 @@ func TestOnlyValuesOverTheBudgetFail(t *testing.T) {
 		t.Errorf("%+v", r.Rows)
 	}
 }
+
+func TestWhatAWorkloadTakes(t *testing.T) {
+	r := &Report{}
+	r.add("rest/5000/rss-mib", 200, "")
+	r.addPerWorkload(100, 5000)
+	if len(r.Appendix) != 0 {
+		t.Errorf("one fleet says nothing, but got %+v", r.Appendix)
+	}
+	r.add("rest/100/rss-mib", 102, "")
+	r.addPerWorkload(100, 5000)
+	want := Row{Name: "rest/kib-per-workload", Value: 20.48, Pass: true, Note: "by the RSS among 100 and among 5000"}
+	if got := r.Appendix[len(r.Appendix)-1]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

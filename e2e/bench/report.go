@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -84,6 +85,25 @@ func (r *Report) add(name string, value float64, note string) {
 		}
 	}
 	r.Appendix = append(r.Appendix, Row{Name: name, Value: value, Pass: true, Note: note})
+}
+
+// value is the figure of a row or of the appendix.
+func (r *Report) value(name string) (value float64, ok bool) {
+	for _, row := range slices.Concat(r.Rows, r.Appendix) {
+		if row.Name == name {
+			return row.Value, true
+		}
+	}
+	return 0, false
+}
+
+// addPerWorkload adds what one more workload takes, by the memory of a small and of a large fleet, if both were measured.
+func (r *Report) addPerWorkload(few, many int) {
+	small, haveSmall := r.value(fmt.Sprintf("rest/%d/rss-mib", few))
+	large, haveLarge := r.value(fmt.Sprintf("rest/%d/rss-mib", many))
+	if haveSmall && haveLarge {
+		r.add("rest/kib-per-workload", (large-small)*1024/float64(many-few), fmt.Sprintf("by the RSS among %d and among %d", few, many))
+	}
 }
 
 // sort puts the rows in the order of the table.
