@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"autoscale.io/annotations"
@@ -43,8 +44,8 @@ type trigger struct {
 
 	// These belong to the goroutine that reads, and without one to the holder of the lock (workload.polling).
 	source *scalers.Source
-	// watched is the source whose Waker runs, until unwatch is called.
-	watched *scalers.Source
+	// watched is the source that is watched, until unwatch is called. A wake that was put off looks at it too, whoever reads meanwhile.
+	watched atomic.Pointer[scalers.Source]
 	unwatch func()
 	// checked is when the references were last read; suspect asks to read them before the next use.
 	checked time.Time

@@ -8,12 +8,12 @@ import (
 
 // watch lets a source that can tell when work arrives do so. The caller holds w.mu.
 func (w *workload) watch(t *trigger) {
-	if t.source == nil || t.source == t.watched || t.guard || !t.source.Wakes() {
+	if t.source == nil || t.source == t.watched.Load() || t.guard || !t.source.Wakes() {
 		return
 	}
 	t.stopWatching()
 	source := t.source
-	t.watched = source
+	t.watched.Store(source)
 	t.unwatch = source.Watch(func() { w.locked(func() { w.wake(t, source) }) }, func(err error) {
 		w.poller.deps.Log.Info("watching a source for work broke and is tried again; polling goes on", "workload", w.key.String(), "trigger", t.spec.Name, "error", err.Error())
 	})
@@ -24,13 +24,14 @@ func (t *trigger) stopWatching() {
 	if t.unwatch != nil {
 		t.unwatch()
 	}
-	t.watched, t.unwatch = nil, nil
+	t.watched.Store(nil)
+	t.unwatch = nil
 }
 
 // wake reads a trigger at once, if its workload has no work yet; one that has is read within wakeInterval, however much arrives. The caller holds w.mu.
 func (w *workload) wake(t *trigger, source *scalers.Source) {
 	switch {
-	case w.ended || t.watched != source:
+	case w.ended || t.watched.Load() != source:
 	case w.polling:
 		t.woken = true
 	default:

@@ -87,3 +87,27 @@ func TestAWakeDuringAReadIsNotLost(t *testing.T) {
 		w.is(worker, 5, decide.Waking)
 	})
 }
+
+// TestAWakeThatWasPutOffMayMeetARead: who reads ends a watch when it opens a source anew, and holds no lock then.
+func TestAWakeThatWasPutOffMayMeetARead(t *testing.T) {
+	run(t, func(w *world) {
+		orders := w.sources["orders"]
+		orders.wakes = make(chan struct{})
+		w.upsert(worker, on(map[string]string{"min-replicas": "0", "polling-interval": "1h"}))
+		w.poller.Observe(worker, Observation{ZeroIsOurs: true})
+		w.after(5 * time.Second)
+		polled := w.poller.workloads[worker]
+		orderTrigger := polled.triggers[0]
+		source := orderTrigger.source
+		polled.mu.Lock()
+		polled.polling = true                                       // this goroutine is who reads
+		polled.locked(func() { polled.wake(orderTrigger, source) }) // put off, as the lock is taken
+		polled.mu.Unlock()
+		orderTrigger.stopWatching()
+		w.after(time.Millisecond)
+		orders.isWatched(t, 0)
+		polled.mu.Lock()
+		polled.polling = false
+		polled.mu.Unlock()
+	})
+}
