@@ -38,7 +38,7 @@ func (s *Source) Wakes() bool {
 // Watch watches the source until stop is called, and again after every break of the watch, with growing pauses. It calls wake once the source is watched and when
 // work may have come, at most every tenth of a second and never twice at the same time. broken gets each of the breaks of an outage once, free of secrets; an outage
 // ends with a wake, or with a watch that holds for a while. Neither is under way or called any more when stop has returned, so neither may wait for a lock that is
-// held while stop is called. It watches nothing if the source cannot tell.
+// held while stop is called, which may be called again. It watches nothing if the source cannot tell.
 func (s *Source) Watch(wake func(), broken func(error)) (stop func()) {
 	waker, ok := s.scaler.(Waker)
 	if !ok {
@@ -125,6 +125,9 @@ func (w *watch) fail(err error) {
 func (w *watch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ended {
+		return
+	}
 	w.ended = true
 	if w.stop != nil {
 		w.stop()

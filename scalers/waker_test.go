@@ -205,6 +205,7 @@ func TestAfterStopNothingIsCalled(t *testing.T) {
 		l.wake()
 		l.wake() // put off until the pause is over
 		stop()
+		stop()
 		l.wake()
 		l.broken(errors.New("after stop"))
 		between := &loose{}

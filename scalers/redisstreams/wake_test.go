@@ -284,19 +284,18 @@ func TestABrokenWaitIsForgotten(t *testing.T) {
 	b := newBell(nil, nil)
 	ended := 0
 	for name, step := range map[string]struct {
-		do      func() int
-		left    int
-		endings int
+		do                  func() int
+		told, left, endings int
 	}{
-		"the server is gone":          {func() int { return len(b.leave(false)) }, 0, 1},
-		"one of two is refused":       {func() int { return len(b.refuse(map[string]error{"a": io.EOF})) }, 1, 0},
-		"both are refused":            {func() int { return len(b.refuse(map[string]error{"a": io.EOF, "b": io.EOF})) }, 0, 1},
-		"the goroutine's end is told": {func() int { b.closed = true; return len(b.leave(true)) }, 2, 1},
+		"the server is gone":          {func() int { return len(b.leave(false)) }, 2, 0, 1},
+		"one of two is refused":       {func() int { return len(b.refuse(map[string]error{"a": io.EOF})) }, 1, 1, 0},
+		"both are refused":            {func() int { return len(b.refuse(map[string]error{"a": io.EOF, "b": io.EOF})) }, 2, 0, 1},
+		"the goroutine's end is told": {func() int { b.closed = true; return len(b.leave(true)) }, 0, 2, 1},
 	} {
 		b.watches, b.closed, ended = map[*watch]struct{}{{stream: "a"}: {}, {stream: "b"}: {}}, false, 0
 		b.stop = func() { ended++ }
-		if told := step.do(); len(b.watches) != step.left || ended != step.endings || !b.closed && told != 2-step.left {
-			t.Errorf("%s: %d are told, %d wait on and the listening was ended %d times; want %d waiting, %d ended", name, told, len(b.watches), ended, step.left, step.endings)
+		if told := step.do(); told != step.told || len(b.watches) != step.left || ended != step.endings {
+			t.Errorf("%s: %d are told, %d wait on and the listening was ended %d times; want %d, %d and %d", name, told, len(b.watches), ended, step.told, step.left, step.endings)
 		}
 	}
 }
