@@ -131,7 +131,7 @@ func (x *trial) create() {
 	}
 	x.await("the HPA's first look", func() string {
 		if x.feed.seen().last.IsZero() {
-			return "it has not asked for its metrics"
+			return "it has been shown no load"
 		}
 		return ""
 	})
