@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -26,7 +27,7 @@ func (l *lab) isolation(ctx context.Context, a *product.Autoscaler, healthy *fle
 	if err := silent.Set(servers.Silent); err != nil {
 		return err
 	}
-	refusing, err := product.FreeAddress()
+	refusing, err := ports.Reserve()
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"autoscale.io/e2e/cluster"
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -93,9 +94,12 @@ func (l *lab) install(ctx context.Context) error {
 	if l.product, err = product.Install(ctx, l.cluster, binary, l.dir); err != nil {
 		return err
 	}
-	address, err := product.FreeAddress()
+	address, err := ports.Reserve()
+	if err != nil {
+		return err
+	}
 	l.pprof = address.String()
-	return err
+	return nil
 }
 
 // with runs the autoscaler as the install of a class while measure measures.

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // selfSigned runs a second replica as the shipped Deployment does, with --certs=auto where cert-manager is not installed, and looks whether its rights are enough to make a certificate that
@@ -28,11 +29,11 @@ func selfSigned(t *testing.T, w *World) {
 			t.Error(err)
 		}
 	})
-	address, err := product.FreeAddress()
+	address, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := w.product.Start(t.Context(), "self-signed", "--certs=auto", "--webhook-port="+address.Port)
+	second, err := w.product.Start(t.Context(), "self-signed", "--certs=auto", "--webhook-port="+address.Digits())
 	if err != nil {
 		t.Fatal(err)
 	}

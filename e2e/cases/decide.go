@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -114,11 +115,11 @@ func restartKeepsWindows(t *testing.T, w *World) {
 	survives("restart", w.restart)
 	var standby *product.Autoscaler
 	survives("new-leader", func() {
-		address, err := product.FreeAddress()
+		address, err := ports.Reserve()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if standby, err = w.product.Start(t.Context(), "standby", append(flags(), "--webhook-port="+address.Port)...); err != nil {
+		if standby, err = w.product.Start(t.Context(), "standby", append(flags(), "--webhook-port="+address.Digits())...); err != nil {
 			t.Fatal(err)
 		}
 	})

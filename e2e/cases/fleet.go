@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"autoscale.io/annotations"
-	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -302,7 +302,7 @@ func (w *World) awaitNoneUnknown(names []string, within time.Duration) {
 // closedAddress is a port of this host that nobody listens on.
 func (w *World) closedAddress() string {
 	w.t.Helper()
-	address, err := product.FreeAddress()
+	address, err := ports.Reserve()
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 func gitBoundsCases() []Case {
@@ -85,7 +86,7 @@ func (w *World) awaitWebhook(called bool) {
 
 func syncWithoutWebhook(t *testing.T, w *World) {
 	d := w.atSix("worker")
-	nowhere, err := product.FreeAddress()
+	nowhere, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}

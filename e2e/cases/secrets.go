@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -72,7 +73,7 @@ func secretsStaySecret(t *testing.T, w *World) {
 			t.Error(err)
 		}
 	})
-	closed, err := product.FreeAddress()
+	closed, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}

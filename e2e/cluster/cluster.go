@@ -7,17 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
-
-// startAttempts bounds how often a start is repeated because another program took one of the ports between the moment
-// it was found free and the moment it was used.
-const startAttempts = 3
 
 // Cluster is a running control plane. Its methods may be called from several goroutines.
 type Cluster struct {
@@ -26,7 +21,7 @@ type Cluster struct {
 
 	options    Options
 	dir        string
-	ports      ports
+	ports      addresses
 	ca         *authority
 	config     *rest.Config
 	client     kubernetes.Interface
@@ -54,25 +49,13 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 		}
 		options.Binaries = binaries
 	}
-	for attempt := 1; ; attempt++ {
-		c, err := startOnce(ctx, options)
-		if err == nil {
-			return c, nil
-		}
-		if attempt == startAttempts || !strings.Contains(err.Error(), portInUse) {
-			return nil, fmt.Errorf("starting the cluster: %w", err)
-		}
-	}
-}
-
-func startOnce(ctx context.Context, options Options) (*Cluster, error) {
 	c := &Cluster{options: options}
 	err := c.prepare()
 	if err == nil {
 		err = c.run(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.Stop())
+		return nil, fmt.Errorf("starting the cluster: %w", errors.Join(err, c.Stop()))
 	}
 	return c, nil
 }
@@ -82,8 +65,8 @@ func (c *Cluster) prepare() error {
 	if err := c.makeDir(); err != nil {
 		return err
 	}
-	var err error
-	if c.ports, err = freePorts(); err != nil {
+	err := c.ports.reserve()
+	if err != nil {
 		return err
 	}
 	if c.ca, err = newAuthority(c.path("pki")); err != nil {
@@ -159,6 +142,7 @@ func (c *Cluster) Stop() error {
 	for _, part := range slices.Backward(c.Parts()) {
 		errs = append(errs, part.Kill())
 	}
+	c.ports.release()
 	if c.dir != "" && !c.options.Keep {
 		errs = append(errs, os.RemoveAll(c.dir))
 	}

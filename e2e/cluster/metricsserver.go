@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"strconv"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // metricsService is the Service that metricsAPI makes in kube-system.
@@ -45,8 +46,8 @@ func (c *Cluster) metricsServerArgs(kubeconfig string, serving identity) []strin
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=" + loopback,
-		"--secure-port=" + strconv.Itoa(c.ports.metricsServer),
+		"--bind-address=" + ports.Loopback,
+		"--secure-port=" + c.ports.metricsServer.Digits(),
 		"--tls-cert-file=" + serving.certFile,
 		"--tls-private-key-file=" + serving.keyFile,
 		"--kubelet-certificate-authority=" + c.ca.file,
@@ -66,7 +67,7 @@ func (c *Cluster) startMetricsServer(ctx context.Context) error {
 	if err := c.MetricsServer.Start(ctx); err != nil {
 		return err
 	}
-	return c.Apply(ctx, fmt.Appendf(nil, metricsAPI, c.ports.metricsServer, base64.StdEncoding.EncodeToString(c.ca.pem)))
+	return c.Apply(ctx, fmt.Appendf(nil, metricsAPI, c.ports.metricsServer.Number(), base64.StdEncoding.EncodeToString(c.ca.pem)))
 }
 
 // awaitMetrics waits until the API server passes requests on to metrics-server; the first readings come two scrapes

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +17,8 @@ import (
 	nodeheartbeat "sigs.k8s.io/kwok/kustomize/stage/node/heartbeat"
 	podfast "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
 	"sigs.k8s.io/yaml"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 //go:embed stages/pod-complete.yaml
@@ -87,9 +88,9 @@ func (c *Cluster) kwokArgs(kubeconfig string, serving identity, configs []string
 	args := []string{
 		"--kubeconfig=" + kubeconfig,
 		"--manage-all-nodes=true",
-		"--node-ip=" + loopback,
-		"--node-port=" + strconv.Itoa(c.ports.kwok),
-		"--server-address=" + address(c.ports.kwok),
+		"--node-ip=" + ports.Loopback,
+		"--node-port=" + c.ports.kwok.Digits(),
+		"--server-address=" + c.ports.kwok.String(),
 		"--tls-cert-file=" + serving.certFile,
 		"--tls-private-key-file=" + serving.keyFile,
 		// No leases: a restarted KWOK would not touch the nodes before those of its former life have run out.

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 const probeTimeout = 2 * time.Second
@@ -146,8 +147,8 @@ func (c *Cluster) etcdArgs() []string {
 func (c *Cluster) apiServerArgs(serving, proxy identity) []string {
 	return []string{
 		"--etcd-servers=" + url("http", c.ports.etcd),
-		"--bind-address=" + loopback,
-		"--secure-port=" + strconv.Itoa(c.ports.apiServer),
+		"--bind-address=" + ports.Loopback,
+		"--secure-port=" + c.ports.apiServer.Digits(),
 		"--tls-cert-file=" + serving.certFile,
 		"--tls-private-key-file=" + serving.keyFile,
 		"--client-ca-file=" + c.ca.file,
@@ -176,8 +177,8 @@ func (c *Cluster) controllerManagerArgs(kubeconfig string, serving identity) []s
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=" + loopback,
-		"--secure-port=" + strconv.Itoa(c.ports.controllerManager),
+		"--bind-address=" + ports.Loopback,
+		"--secure-port=" + c.ports.controllerManager.Digits(),
 		"--tls-cert-file=" + serving.certFile,
 		"--tls-private-key-file=" + serving.keyFile,
 		"--leader-elect=false",
@@ -193,8 +194,8 @@ func (c *Cluster) schedulerArgs(kubeconfig string, serving identity) []string {
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=" + loopback,
-		"--secure-port=" + strconv.Itoa(c.ports.scheduler),
+		"--bind-address=" + ports.Loopback,
+		"--secure-port=" + c.ports.scheduler.Digits(),
 		"--tls-cert-file=" + serving.certFile,
 		"--tls-private-key-file=" + serving.keyFile,
 		"--leader-elect=false",

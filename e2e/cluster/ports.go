@@ -1,32 +1,32 @@
 package cluster
 
-import (
-	"fmt"
-	"net"
-	"strconv"
-)
+import "autoscale.io/scalers/scalertest/ports"
 
-const loopback = "127.0.0.1"
-
-// ports are the loopback ports of one cluster.
-type ports struct {
-	etcd, etcdPeer, apiServer, controllerManager, scheduler, kwok, metricsServer int
+// addresses are the loopback ports of one cluster.
+type addresses struct {
+	etcd, etcdPeer, apiServer, controllerManager, scheduler, kwok, metricsServer *ports.Port
 }
 
-// freePorts holds all ports at once while it looks, so that they differ.
-func freePorts() (ports, error) {
-	var p ports
-	for _, port := range []*int{&p.etcd, &p.etcdPeer, &p.apiServer, &p.controllerManager, &p.scheduler, &p.kwok, &p.metricsServer} {
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return ports{}, fmt.Errorf("finding a free port: %w", err)
+func (a *addresses) all() []**ports.Port {
+	return []**ports.Port{&a.etcd, &a.etcdPeer, &a.apiServer, &a.controllerManager, &a.scheduler, &a.kwok, &a.metricsServer}
+}
+
+func (a *addresses) reserve() (err error) {
+	for _, port := range a.all() {
+		if *port, err = ports.Reserve(); err != nil {
+			return err
 		}
-		defer listener.Close()
-		*port = listener.Addr().(*net.TCPAddr).Port
 	}
-	return p, nil
+	return nil
 }
 
-func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
+// release lets go of what was reserved.
+func (a *addresses) release() {
+	for _, port := range a.all() {
+		if *port != nil {
+			(*port).Release()
+		}
+	}
+}
 
-func url(scheme string, port int) string { return scheme + "://" + address(port) }
+func url(scheme string, port *ports.Port) string { return scheme + "://" + port.String() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,7 +14,6 @@ const (
 	defaultReadyTimeout = 60 * time.Second
 	defaultStopTimeout  = 10 * time.Second
 	readyInterval       = 50 * time.Millisecond
-	portInUse           = "address already in use"
 )
 
 // Command says how a [Process] is started. Path and Log are required.
@@ -123,26 +121,14 @@ func (p *Process) Start(ctx context.Context) error {
 }
 
 // Restart stops the program if it runs, then starts it with the same arguments, so on the same ports and data, and
-// returns once it is ready. A port that lingers or was taken by a passing connection is waited for.
+// returns once it is ready.
 func (p *Process) Restart(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.stop(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.command.ReadyTimeout)
-	defer cancel()
-	for {
-		err := p.start(ctx)
-		if err == nil || !strings.Contains(err.Error(), portInUse) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(readyInterval):
-		}
-	}
+	return p.start(ctx)
 }
 
 // Pause stops the whole process group in its tracks (SIGSTOP) and returns once it stands still. Connections stay

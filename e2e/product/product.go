@@ -27,6 +27,7 @@ import (
 
 	"autoscale.io/e2e/cluster"
 	"autoscale.io/e2e/tree"
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // Names in the shipped manifests.
@@ -39,15 +40,13 @@ const (
 	CertificateSecret = "autoscaler-webhook"
 )
 
-const loopback = "127.0.0.1"
-
 // Product is an install in one cluster.
 type Product struct {
 	cluster *cluster.Cluster
 	binary  string
 	dir     string
-	// port is that of the first replica's webhook; 0 when each has one of its own.
-	port int
+	// port is that of the first replica's webhook; nil when each has one of its own.
+	port *ports.Port
 	// namespace and config are those of the install.
 	namespace, config string
 }
@@ -86,7 +85,7 @@ func Install(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Prod
 
 // Attach prepares a folder for the files of an autoscaler whose manifests are installed already, and leaves those as they are.
 func Attach(ctx context.Context, c *cluster.Cluster, binary, dir string) (*Product, error) {
-	port, err := freePort()
+	port, err := ports.Reserve()
 	if err != nil {
 		return nil, err
 	}
@@ -114,10 +113,10 @@ func (p *Product) Reach(ctx context.Context) error {
 	if _, err := kube.CoreV1().Services(Namespace).Patch(ctx, Service, types.MergePatchType, []byte(elsewhere), metav1.PatchOptions{}); err != nil {
 		return fmt.Errorf("lead the Service to this host: %w", err)
 	}
-	patch := fmt.Sprintf(`[{"op":"add","path":"/webhooks/0/clientConfig/service/port","value":%d}]`, p.port)
+	patch := fmt.Sprintf(`[{"op":"add","path":"/webhooks/0/clientConfig/service/port","value":%d}]`, p.port.Number())
 	configs := kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	if _, err := configs.Patch(ctx, WebhookConfig, types.JSONPatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("lead the webhook to port %d: %w", p.port, err)
+		return fmt.Errorf("lead the webhook to port %d: %w", p.port.Number(), err)
 	}
 	return nil
 }
@@ -129,7 +128,7 @@ func (p *Product) kubeconfig() string { return filepath.Join(p.dir, "autoscaler.
 
 // serveAt makes a certificate and points the webhook configuration to host:port instead of the Service.
 func (p *Product) serveAt(ctx context.Context, address string) error {
-	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(loopback, []net.IP{net.ParseIP(loopback)}, nil)
+	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(ports.Loopback, []net.IP{net.ParseIP(ports.Loopback)}, nil)
 	if err != nil {
 		return fmt.Errorf("make the webhook's certificate: %w", err)
 	}
@@ -172,24 +171,22 @@ func (p *Product) PatchWebhook(ctx context.Context, url string, bundle []byte) e
 }
 
 // WebhookAddress is where the webhook of the first replica listens.
-func (p *Product) WebhookAddress() string { return loopback + ":" + strconv.Itoa(p.port) }
+func (p *Product) WebhookAddress() string { return p.port.String() }
 
 // Autoscaler is one running replica.
 type Autoscaler struct {
 	*cluster.Process
-	metrics string
-	health  string
-	webhook int
+	metrics, health, webhook *ports.Port
 }
 
 // webhookPort is that of a replica about to start: the port that the webhook configuration names, unless another one listens there.
-func (p *Product) webhookPort() (int, error) {
-	if p.port == 0 {
-		return freePort()
+func (p *Product) webhookPort() (*ports.Port, error) {
+	if p.port == nil {
+		return ports.Reserve()
 	}
 	listener, err := net.Listen("tcp", p.WebhookAddress())
 	if err != nil {
-		return freePort()
+		return ports.Reserve()
 	}
 	return p.port, listener.Close()
 }
@@ -206,16 +203,8 @@ func (p *Product) Launch(ctx context.Context, name string, args ...string) (*Aut
 }
 
 func (p *Product) start(ctx context.Context, name string, wait bool, args []string) (*Autoscaler, error) {
-	metrics, err := freePort()
+	a, err := p.replica()
 	if err != nil {
-		return nil, err
-	}
-	health, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	a := &Autoscaler{metrics: fmt.Sprintf("http://%s:%d/metrics", loopback, metrics), health: fmt.Sprintf("http://%s:%d", loopback, health)}
-	if a.webhook, err = p.webhookPort(); err != nil {
 		return nil, err
 	}
 	limit, err := memoryLimit(ctx)
@@ -226,10 +215,10 @@ func (p *Product) start(ctx context.Context, name string, wait bool, args []stri
 		Name: name, Path: p.binary, Log: filepath.Join(p.dir, name+".log"), Env: []string{"GOMEMLIMIT=" + limit},
 		Args: append([]string{
 			"--kubeconfig=" + p.kubeconfig(), "--namespace=" + p.namespace, "--webhook-config=" + p.config, "--identity=" + name,
-			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + loopback, "--webhook-port=" + strconv.Itoa(a.webhook),
+			"--certs=files", "--cert-dir=" + p.dir, "--webhook-host=" + ports.Loopback, "--webhook-port=" + a.webhook.Digits(),
 			// The sources are processes of this host, too; the rest of loopback stays out of reach.
-			"--egress-allow=" + loopback + "/32",
-			fmt.Sprintf("--metrics-bind-address=%s:%d", loopback, metrics), fmt.Sprintf("--health-probe-bind-address=%s:%d", loopback, health),
+			"--egress-allow=" + ports.Loopback + "/32",
+			"--metrics-bind-address=" + a.metrics.String(), "--health-probe-bind-address=" + a.health.String(),
 		}, args...),
 	}
 	if wait {
@@ -237,6 +226,20 @@ func (p *Product) start(ctx context.Context, name string, wait bool, args []stri
 	}
 	a.Process = cluster.NewProcess(command)
 	return a, a.Process.Start(ctx)
+}
+
+// replica has the ports of one that is about to start.
+func (p *Product) replica() (*Autoscaler, error) {
+	var a Autoscaler
+	var err error
+	if a.metrics, err = ports.Reserve(); err != nil {
+		return nil, err
+	}
+	if a.health, err = ports.Reserve(); err != nil {
+		return nil, err
+	}
+	a.webhook, err = p.webhookPort()
+	return &a, err
 }
 
 // memoryLimit is what the shipped Deployment tells Go's collector, in bytes.
@@ -261,21 +264,23 @@ func memoryLimit(ctx context.Context) (string, error) {
 
 // Ready is nil when the replica says that it is ready.
 func (a *Autoscaler) Ready(ctx context.Context) error {
-	_, err := get(ctx, a.health+"/readyz")
+	_, err := get(ctx, "http://"+a.health.String()+"/readyz")
 	return err
 }
 
 // Alive is nil when the replica says that it need not be restarted.
 func (a *Autoscaler) Alive(ctx context.Context) error {
-	_, err := get(ctx, a.health+"/healthz")
+	_, err := get(ctx, "http://"+a.health.String()+"/healthz")
 	return err
 }
 
 // WebhookAddress is where the replica's webhook listens, unless a flag says otherwise.
-func (a *Autoscaler) WebhookAddress() string { return loopback + ":" + strconv.Itoa(a.webhook) }
+func (a *Autoscaler) WebhookAddress() string { return a.webhook.String() }
 
 // Metrics returns the text of the metrics endpoint.
-func (a *Autoscaler) Metrics(ctx context.Context) (string, error) { return get(ctx, a.metrics) }
+func (a *Autoscaler) Metrics(ctx context.Context) (string, error) {
+	return get(ctx, "http://"+a.metrics.String()+"/metrics")
+}
 
 func get(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -295,25 +300,4 @@ func get(ctx context.Context, url string) (string, error) {
 		return "", fmt.Errorf("GET %s: %s: %s", url, response.Status, body.String())
 	}
 	return body.String(), nil
-}
-
-// Address is a loopback address.
-type Address struct{ Port string }
-
-// String is host:port.
-func (a Address) String() string { return net.JoinHostPort(loopback, a.Port) }
-
-// FreeAddress finds a loopback port that nobody listens on.
-func FreeAddress() (Address, error) {
-	port, err := freePort()
-	return Address{strconv.Itoa(port)}, err
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", loopback+":0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"autoscale.io/e2e/cluster/clustertest"
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -76,11 +77,11 @@ func newLab(t *testing.T) *lab {
 	if l.roles, err = RolesOf(t.Context(), l.kube, product.Namespace, product.ServiceAccount); err != nil {
 		t.Fatal(err)
 	}
-	address, err := product.FreeAddress()
+	address, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.webhook = address.Port
+	l.webhook = address.Digits()
 	t.Cleanup(func() {
 		if l.scaler == nil {
 			return

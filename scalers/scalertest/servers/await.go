@@ -22,8 +22,6 @@ func awaitLog(ctx context.Context, proc *process, ready ...string) error {
 			return finalError{err}
 		case slices.ContainsFunc(ready, func(line string) bool { return strings.Contains(string(text), line) }):
 			return nil
-		case ended && strings.Contains(string(text), "Address already in use"):
-			return errPortTaken
 		case ended:
 			return finalError{fmt.Errorf("it ended: %s", proc.tail())}
 		}
@@ -33,18 +31,4 @@ func awaitLog(ctx context.Context, proc *process, ready ...string) error {
 		proc.kill()
 	}
 	return err
-}
-
-// rebooted boots again until the port is free: a client's own outgoing connection may hold it for a moment.
-func rebooted(ctx context.Context, addr string, boot func(context.Context) error) error {
-	return waitFor(ctx, "restart on the same port", func(ctx context.Context) error {
-		err := boot(ctx)
-		switch {
-		case errors.Is(err, errPortTaken):
-			return fmt.Errorf("%s is in use", addr)
-		case err != nil:
-			return finalError{err}
-		}
-		return nil
-	})
 }

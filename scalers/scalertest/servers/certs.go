@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // PEM holds a certificate authority and what it signed, all as PEM text. It is for tests: the keys are made on the spot and trusted by nobody.
@@ -37,7 +39,7 @@ func NewPEM(notAfter time.Time, names ...string) (PEM, error) {
 	ca.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	server := certificate("test server", notAfter)
 	server.DNSNames = append([]string{"localhost"}, names...)
-	server.IPAddresses = []net.IP{net.ParseIP(loopback)}
+	server.IPAddresses = []net.IP{net.ParseIP(ports.Loopback)}
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	client := certificate("test client", time.Now().Add(24*time.Hour))
 	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}

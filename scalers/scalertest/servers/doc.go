@@ -1,4 +1,4 @@
-// Package servers starts real servers for tests and demonstrations: each on free loopback ports, with its data in a temporary directory of its own.
+// Package servers starts real servers for tests and demonstrations: each on reserved loopback ports, with its data in a temporary directory of its own.
 //
 // It owns the processes it starts, and ends them on Stop and when the process that started them dies. It refuses to know any server that the machine
 // already runs, anything about scaling, and the testing package: what it needs of a test is the small interface TB.

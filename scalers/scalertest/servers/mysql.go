@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // MySQLAdmin is a user of every MySQL server who may do everything, and MySQLAdminPassword the password.
@@ -32,7 +34,7 @@ type MySQL struct {
 	account account
 	binary  string
 	dir     string
-	port    int
+	port    *ports.Port
 	proc    *process
 	db      *sql.DB
 }
@@ -61,13 +63,17 @@ func StartMySQL(ctx context.Context, opts MySQLOptions) (*MySQL, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*startTimeout)
 	defer cancel()
+	port, err := ports.Reserve()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := account.directory("mysql")
 	if err != nil {
 		return nil, err
 	}
-	m := &MySQL{opts: opts, account: account, binary: binary, dir: dir}
+	m := &MySQL{opts: opts, account: account, binary: binary, dir: dir, port: port}
 	if err = m.create(installer); err == nil {
-		err = anywhere(&m.port, func() error { return m.boot(ctx) })
+		err = m.boot(ctx)
 	}
 	if err == nil {
 		m.db, err = m.Open(MySQLAdmin, MySQLAdminPassword, "")
@@ -101,7 +107,7 @@ func (m *MySQL) create(installer string) error {
 
 func (m *MySQL) boot(ctx context.Context) error {
 	args := append([]string{
-		"--no-defaults", "--datadir=" + m.data(), "--bind-address=" + loopback, fmt.Sprintf("--port=%d", m.port), "--skip-name-resolve",
+		"--no-defaults", "--datadir=" + m.data(), "--bind-address=" + ports.Loopback, "--port=" + m.port.Digits(), "--skip-name-resolve",
 		"--socket=" + filepath.Join(m.dir, "socket"), "--pid-file=" + filepath.Join(m.dir, "pid"), "--init-file=" + filepath.Join(m.dir, "init.sql"),
 	}, small()...)
 	if m.opts.TLS != nil {
@@ -136,7 +142,7 @@ func (m *MySQL) Open(username, password, database string) (*sql.DB, error) {
 }
 
 // Addr is the server's host:port.
-func (m *MySQL) Addr() string { return address(m.port) }
+func (m *MySQL) Addr() string { return m.port.String() }
 
 // DB is a pool of the administrator's, on no database. Stop closes it.
 func (m *MySQL) DB() *sql.DB { return m.db }
@@ -158,7 +164,7 @@ func (m *MySQL) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	m.proc.kill()
-	return rebooted(ctx, m.Addr(), m.boot)
+	return m.boot(ctx)
 }
 
 // Stop ends the server and removes its data. It may be called twice.
@@ -169,5 +175,6 @@ func (m *MySQL) Stop() {
 	if m.proc != nil {
 		m.proc.kill()
 	}
+	m.port.Release()
 	_ = os.RemoveAll(m.dir)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // PgBouncerOptions says how to pool.
@@ -22,7 +24,7 @@ type PgBouncer struct {
 	account account
 	binary  string
 	dir     string
-	port    int
+	port    *ports.Port
 	proc    *process
 }
 
@@ -45,17 +47,18 @@ func StartPgBouncer(ctx context.Context, server *Postgres, opts PgBouncerOptions
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	port, err := ports.Reserve()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := account.directory("pgbouncer")
 	if err != nil {
 		return nil, err
 	}
-	b := &PgBouncer{account: account, binary: binary, dir: dir}
-	err = anywhere(&b.port, func() error {
-		if err := b.configure(server, opts); err != nil {
-			return err
-		}
-		return b.boot(ctx)
-	})
+	b := &PgBouncer{account: account, binary: binary, dir: dir, port: port}
+	if err = b.configure(server, opts); err == nil {
+		err = b.boot(ctx)
+	}
 	if err != nil {
 		b.Stop()
 		return nil, err
@@ -65,8 +68,8 @@ func StartPgBouncer(ctx context.Context, server *Postgres, opts PgBouncerOptions
 
 func (b *PgBouncer) configure(server *Postgres, opts PgBouncerOptions) error {
 	lines := []string{
-		"[databases]", fmt.Sprintf("* = host=%s port=%d", loopback, server.port),
-		"[pgbouncer]", "listen_addr = " + loopback, fmt.Sprintf("listen_port = %d", b.port), "unix_socket_dir =",
+		"[databases]", "* = host=" + ports.Loopback + " port=" + server.port.Digits(),
+		"[pgbouncer]", "listen_addr = " + ports.Loopback, "listen_port = " + b.port.Digits(), "unix_socket_dir =",
 		"auth_type = scram-sha-256", "auth_file = " + filepath.Join(b.dir, "users.txt"), "pool_mode = transaction",
 	}
 	var users strings.Builder
@@ -87,7 +90,7 @@ func (b *PgBouncer) boot(ctx context.Context) error {
 }
 
 // Addr is the pooler's host:port.
-func (b *PgBouncer) Addr() string { return address(b.port) }
+func (b *PgBouncer) Addr() string { return b.port.String() }
 
 // Log returns the end of the pooler's output.
 func (b *PgBouncer) Log() string { return b.proc.tail() }
@@ -97,7 +100,7 @@ func (b *PgBouncer) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	b.proc.kill()
-	return rebooted(ctx, b.Addr(), b.boot)
+	return b.boot(ctx)
 }
 
 // Stop ends the pooler. It may be called twice.
@@ -105,5 +108,6 @@ func (b *PgBouncer) Stop() {
 	if b.proc != nil {
 		b.proc.kill()
 	}
+	b.port.Release()
 	_ = os.RemoveAll(b.dir)
 }

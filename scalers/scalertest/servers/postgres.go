@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // PostgresAdmin is the superuser of every PostgreSQL server, and PostgresAdminPassword the password.
@@ -39,7 +41,7 @@ type Postgres struct {
 	account  account
 	binaries string
 	dir      string
-	port     int
+	port     *ports.Port
 	proc     *process
 	db       *sql.DB
 }
@@ -67,18 +69,20 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	port, err := ports.Reserve()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := account.directory("postgres")
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{opts: opts, account: account, binaries: filepath.Dir(binary), dir: dir}
+	p := &Postgres{opts: opts, account: account, binaries: filepath.Dir(binary), dir: dir, port: port}
 	if err = p.create(); err == nil {
-		err = anywhere(&p.port, func() error {
-			if err := p.configure(); err != nil {
-				return err
-			}
-			return p.boot(ctx)
-		})
+		err = p.configure()
+	}
+	if err == nil {
+		err = p.boot(ctx)
 	}
 	if err == nil {
 		p.db, err = p.Open(PostgresAdmin, PostgresAdminPassword, "postgres")
@@ -100,7 +104,7 @@ func (p *Postgres) create() error {
 	if primary := p.opts.Standby; primary != nil {
 		cmd := p.account.command(p.dir, filepath.Join(p.binaries, "pg_basebackup"),
 			"--pgdata="+p.data(), "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream",
-			"--host="+loopback, fmt.Sprintf("--port=%d", primary.port), "--username="+PostgresAdmin)
+			"--host="+ports.Loopback, "--port="+primary.port.Digits(), "--username="+PostgresAdmin)
 		cmd.Env = append(cmd.Env, "PGPASSWORD="+PostgresAdminPassword)
 		return run(cmd)
 	}
@@ -111,7 +115,7 @@ func (p *Postgres) create() error {
 // configure writes the configuration and the certificates. Nothing is synced to the disk: the data need not outlive the machine.
 func (p *Postgres) configure() error {
 	lines := []string{
-		"listen_addresses = '" + loopback + "'", fmt.Sprintf("port = %d", p.port), "unix_socket_directories = ''",
+		"listen_addresses = '" + ports.Loopback + "'", "port = " + p.port.Digits(), "unix_socket_directories = ''",
 		"fsync = off", "shared_buffers = 16MB", "max_wal_size = 64MB", "password_encryption = 'scram-sha-256'", "logging_collector = off",
 		"wal_level = replica", "max_wal_senders = 4", "hot_standby = on",
 	}
@@ -142,11 +146,11 @@ func (p *Postgres) boot(ctx context.Context) error {
 
 // Open makes a pool of a user's on a database. It connects when it is used; the caller closes it.
 func (p *Postgres) Open(username, password, database string) (*sql.DB, error) {
-	config, err := pgx.ParseConfig("sslmode=disable host=" + loopback)
+	config, err := pgx.ParseConfig("sslmode=disable host=" + ports.Loopback)
 	if err != nil {
 		return nil, fmt.Errorf("client of postgres: %w", err)
 	}
-	config.Port, config.User, config.Password, config.Database = uint16(p.port), username, password, database
+	config.Port, config.User, config.Password, config.Database = uint16(p.port.Number()), username, password, database
 	if p.opts.TLS != nil {
 		secured, err := p.opts.TLS.ClientTLS()
 		if err != nil {
@@ -164,7 +168,7 @@ func named(config *tls.Config) *tls.Config {
 }
 
 // Addr is the server's host:port.
-func (p *Postgres) Addr() string { return address(p.port) }
+func (p *Postgres) Addr() string { return p.port.String() }
 
 // DB is a pool of the superuser's on the database postgres. Stop closes it.
 func (p *Postgres) DB() *sql.DB { return p.db }
@@ -192,7 +196,7 @@ func (p *Postgres) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	p.Kill()
-	return rebooted(ctx, p.Addr(), p.boot)
+	return p.boot(ctx)
 }
 
 // Stop ends the server and removes its data. It may be called twice.
@@ -203,5 +207,6 @@ func (p *Postgres) Stop() {
 	if p.proc != nil {
 		p.Kill()
 	}
+	p.port.Release()
 	_ = os.RemoveAll(p.dir)
 }

@@ -9,6 +9,8 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // Mode is what a Proxy does to the connections that pass through it.
@@ -30,7 +32,7 @@ const (
 // Proxy is a TCP proxy on a loopback port that can fail in the ways that networks do.
 type Proxy struct {
 	proxy *toxiproxy.Proxy
-	addr  string
+	port  *ports.Port
 }
 
 // MustProxy is StartProxy for a test: it ends with the test.
@@ -40,20 +42,24 @@ func MustProxy(tb TB, upstream string) *Proxy {
 	return must(tb, proxy, err)
 }
 
-// StartProxy forwards a free loopback port to the upstream host:port, in mode Pass. The upstream must be reachable whenever a client connects, in every mode
+// StartProxy forwards a loopback port to the upstream host:port, in mode Pass. The upstream must be reachable whenever a client connects, in every mode
 // but Refuse.
 func StartProxy(upstream string) (*Proxy, error) {
+	port, err := ports.Reserve()
+	if err != nil {
+		return nil, err
+	}
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := &Proxy{proxy: toxiproxy.NewProxy(server, "proxy", loopback+":0", upstream)}
+	p := &Proxy{proxy: toxiproxy.NewProxy(server, "proxy", port.String(), upstream), port: port}
 	if err := p.proxy.Start(); err != nil {
+		port.Release()
 		return nil, fmt.Errorf("proxy to %s: %w", upstream, err)
 	}
-	p.addr = p.proxy.Listen
 	return p, nil
 }
 
 // Addr is the host:port that clients connect to; it stays the same in every mode.
-func (p *Proxy) Addr() string { return p.addr }
+func (p *Proxy) Addr() string { return p.port.String() }
 
 // Set changes the mode.
 func (p *Proxy) Set(mode Mode) error {
@@ -94,6 +100,7 @@ func (p *Proxy) SetLatency(delay time.Duration) error {
 func (p *Proxy) Stop() {
 	p.reset()
 	p.proxy.Stop()
+	p.port.Release()
 }
 
 func (p *Proxy) reset() { p.proxy.Toxics.ResetToxics(context.Background()) }
@@ -107,7 +114,7 @@ func (p *Proxy) listen() error {
 		return nil
 	}
 	if err := p.proxy.Start(); err != nil {
-		return fmt.Errorf("proxy on %s: %w", p.addr, err)
+		return fmt.Errorf("proxy on %s: %w", p.port, err)
 	}
 	return nil
 }

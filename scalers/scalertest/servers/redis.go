@@ -3,7 +3,6 @@ package servers
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // startTimeout bounds a start whose context has no nearer deadline.
@@ -37,7 +38,7 @@ type Redis struct {
 	opts   RedisOptions
 	binary string
 	dir    string
-	port   int
+	port   *ports.Port
 	proc   *process
 	client *redis.Client
 }
@@ -59,24 +60,25 @@ func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 	return startRedis(ctx, "redis-server", opts)
 }
 
-// startRedis starts redis-server or redis-sentinel on a free port.
+// startRedis starts redis-server or redis-sentinel.
 func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, error) {
 	if err := Installed(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	port, err := ports.Reserve()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", binary+"-")
 	if err != nil {
 		return nil, fmt.Errorf("directory of %s: %w", binary, err)
 	}
-	r := &Redis{opts: opts, binary: binary, dir: dir}
-	err = anywhere(&r.port, func() error {
-		if err := r.configure(); err != nil {
-			return err
-		}
-		return r.boot(ctx)
-	})
+	r := &Redis{opts: opts, binary: binary, dir: dir, port: port}
+	if err = r.configure(); err == nil {
+		err = r.boot(ctx)
+	}
 	if err == nil {
 		r.client, err = r.newClient()
 	}
@@ -90,7 +92,7 @@ func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, 
 // configure writes the configuration file and the certificates.
 func (r *Redis) configure() error {
 	lines := []string{
-		"bind " + loopback,
+		"bind " + ports.Loopback,
 		"protected-mode no",
 		"daemonize no",
 		"dir " + r.dir,
@@ -107,7 +109,7 @@ func (r *Redis) configure() error {
 		lines = append(lines, "user "+user)
 	}
 	if r.opts.TLS == nil {
-		lines = append(lines, fmt.Sprintf("port %d", r.port))
+		lines = append(lines, "port "+r.port.Digits())
 	} else {
 		secured, err := r.configureTLS()
 		if err != nil {
@@ -136,7 +138,7 @@ func (r *Redis) configureTLS() ([]string, error) {
 	}
 	return []string{
 		"port 0",
-		fmt.Sprintf("tls-port %d", r.port),
+		"tls-port " + r.port.Digits(),
 		"tls-ca-cert-file " + filepath.Join(r.dir, "ca.pem"),
 		"tls-cert-file " + filepath.Join(r.dir, "cert.pem"),
 		"tls-key-file " + filepath.Join(r.dir, "key.pem"),
@@ -166,7 +168,7 @@ func (r *Redis) newClient() (*redis.Client, error) {
 func (r *Redis) configFile() string { return filepath.Join(r.dir, "redis.conf") }
 
 // Addr is the server's host:port.
-func (r *Redis) Addr() string { return address(r.port) }
+func (r *Redis) Addr() string { return r.port.String() }
 
 // Client is logged in as the default user, who may do everything. Stop closes it.
 func (r *Redis) Client() *redis.Client { return r.client }
@@ -188,17 +190,7 @@ func (r *Redis) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	r.proc.kill()
-	return waitFor(ctx, "restart on the same port", func(ctx context.Context) error {
-		err := r.boot(ctx)
-		switch {
-		case errors.Is(err, errPortTaken):
-			// A client's own outgoing connection may hold the port for a moment.
-			return fmt.Errorf("%s is in use", r.Addr())
-		case err != nil:
-			return finalError{err}
-		}
-		return nil
-	})
+	return r.boot(ctx)
 }
 
 // Stop ends the server and removes its data. It may be called twice.
@@ -209,6 +201,7 @@ func (r *Redis) Stop() {
 	if r.proc != nil {
 		r.proc.stop()
 	}
+	r.port.Release()
 	_ = os.RemoveAll(r.dir)
 }
 

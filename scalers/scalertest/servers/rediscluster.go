@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // clusterSlots is the number of hash slots of a Redis Cluster.
@@ -14,6 +16,7 @@ const clusterSlots = 16384
 // RedisCluster is a running Redis Cluster of masters without replicas.
 type RedisCluster struct {
 	nodes  []*Redis
+	bus    []*ports.Port
 	client *redis.ClusterClient
 }
 
@@ -38,18 +41,18 @@ func StartRedisCluster(ctx context.Context, masters int, opts RedisOptions) (*Re
 }
 
 func (c *RedisCluster) start(ctx context.Context, masters int, opts RedisOptions) error {
-	var bus []int
 	for range masters {
-		busPort, err := freePort()
+		bus, err := ports.Reserve()
 		if err != nil {
 			return err
 		}
+		c.bus = append(c.bus, bus)
 		node := opts
 		node.Config = append([]string{
 			"cluster-enabled yes",
 			"cluster-config-file nodes.conf",
 			"cluster-node-timeout 1000",
-			fmt.Sprintf("cluster-port %d", busPort),
+			"cluster-port " + bus.Digits(),
 		}, opts.Config...)
 		if opts.TLS != nil {
 			node.Config = append(node.Config, "tls-cluster yes")
@@ -59,10 +62,9 @@ func (c *RedisCluster) start(ctx context.Context, masters int, opts RedisOptions
 			return err
 		}
 		c.nodes = append(c.nodes, server)
-		bus = append(bus, busPort)
 	}
 	for i, node := range c.nodes {
-		if err := c.join(ctx, i, bus); err != nil {
+		if err := c.join(ctx, i); err != nil {
 			return fmt.Errorf("cluster node %s: %w", node.Addr(), err)
 		}
 	}
@@ -80,7 +82,7 @@ func (c *RedisCluster) start(ctx context.Context, masters int, opts RedisOptions
 }
 
 // join gives node i its share of the slots and introduces it to the first node.
-func (c *RedisCluster) join(ctx context.Context, i int, bus []int) error {
+func (c *RedisCluster) join(ctx context.Context, i int) error {
 	masters := len(c.nodes)
 	first, last := i*clusterSlots/masters, (i+1)*clusterSlots/masters-1
 	pipe := c.nodes[i].client.Pipeline()
@@ -88,7 +90,7 @@ func (c *RedisCluster) join(ctx context.Context, i int, bus []int) error {
 	// Distinct epochs from the start: nodes that meet with equal ones would have to settle the collision first.
 	pipe.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
 	if i > 0 {
-		pipe.Do(ctx, "CLUSTER", "MEET", loopback, c.nodes[0].port, bus[0])
+		pipe.Do(ctx, "CLUSTER", "MEET", ports.Loopback, c.nodes[0].port.Number(), c.bus[0].Number())
 	}
 	_, err := pipe.Exec(ctx)
 	return err
@@ -145,5 +147,8 @@ func (c *RedisCluster) Stop() {
 	}
 	for _, node := range c.nodes {
 		node.Stop()
+	}
+	for _, bus := range c.bus {
+		bus.Release()
 	}
 }

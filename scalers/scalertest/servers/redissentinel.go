@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 // SentinelMaster is the name under which the sentinels know the master.
@@ -78,7 +80,7 @@ func (s *RedisSentinel) start(ctx context.Context, opts RedisSentinelOptions) er
 			return err
 		}
 		s.nodes = append(s.nodes, replica)
-		if err := replica.client.ReplicaOf(ctx, loopback, fmt.Sprint(master.port)).Err(); err != nil {
+		if err := replica.client.ReplicaOf(ctx, ports.Loopback, master.port.Digits()).Err(); err != nil {
 			return fmt.Errorf("replica %s: %w", replica.Addr(), err)
 		}
 	}
@@ -112,7 +114,7 @@ func hurry(ctx context.Context, sentinel *Redis) error {
 // sentinelOptions are those of one sentinel that watches the master.
 func sentinelOptions(opts RedisSentinelOptions, master *Redis) RedisOptions {
 	config := []string{
-		fmt.Sprintf("sentinel monitor %s %s %d %d", SentinelMaster, loopback, master.port, quorum),
+		fmt.Sprintf("sentinel monitor %s %s %d %d", SentinelMaster, ports.Loopback, master.port.Number(), quorum),
 		"sentinel down-after-milliseconds " + SentinelMaster + " 1000",
 		"sentinel failover-timeout " + SentinelMaster + " 5000",
 	}
@@ -140,7 +142,7 @@ func (s *RedisSentinel) replicating(ctx context.Context, master *Redis) error {
 		if err != nil {
 			return err
 		}
-		for _, want := range []string{"role:slave", fmt.Sprintf("master_port:%d", master.port), "master_link_status:up"} {
+		for _, want := range []string{"role:slave", "master_port:" + master.port.Digits(), "master_link_status:up"} {
 			if !strings.Contains(info, want+"\r\n") {
 				return fmt.Errorf("%s does not say %s", node.Addr(), want)
 			}

@@ -18,6 +18,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"autoscale.io/scalers/scalertest/ports"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -95,17 +97,6 @@ func TestRedisBadConfigurationSaysWhy(t *testing.T) {
 	_, err := StartRedis(t.Context(), RedisOptions{Config: []string{"no-such-directive yes"}})
 	if err == nil || !strings.Contains(err.Error(), "redis-server did not start: it ended: ") || !strings.Contains(err.Error(), "no-such-directive") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestRedisTakesAnotherPortWhenItsOwnIsTaken(t *testing.T) {
-	server := MustRedis(t, RedisOptions{})
-	second := &Redis{binary: "redis-server", dir: t.TempDir(), port: server.port}
-	if err := second.configure(); err != nil {
-		t.Fatal(err)
-	}
-	if err := second.boot(t.Context()); !errors.Is(err, errPortTaken) {
-		t.Errorf("boot on a taken port: %v", err)
 	}
 }
 
@@ -238,7 +229,7 @@ func TestServersDieWithTheirParent(t *testing.T) {
 // echo is an upstream that returns every byte.
 func echo(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", loopback+":0")
+	listener, err := net.Listen("tcp", ports.Loopback+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
