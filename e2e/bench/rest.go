@@ -129,6 +129,9 @@ func (l *lab) thousand(ctx context.Context, long time.Duration) error {
 	})
 }
 
+// adoption is how long the adoption of a crowd may take before it counts as stuck: 5,000 beside their pods take more than five minutes on two cores.
+const adoption = 10 * time.Minute
+
 // crowd measures many workloads on Redis: how long an install takes to adopt them all, the costs at rest, and how long a new process takes to read each of them.
 func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 	l.say("%d workloads, each with a stream of its own", n)
@@ -141,7 +144,7 @@ func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 	}
 	began := time.Now()
 	err = l.with(ctx, f.class, func(a *product.Autoscaler) error {
-		if err := polled(ctx, a, n, 5*time.Minute); err != nil {
+		if err := polled(ctx, a, n, adoption); err != nil {
 			return err
 		}
 		l.report.add(fmt.Sprintf("adopt/%d/seconds", n), time.Since(began).Seconds(), "from the start of the first process until each is adopted and decided on")
