@@ -19,14 +19,20 @@ func (s *source) isWatched(t *testing.T, want int) {
 	}
 }
 
+// asleep makes worker a workload without work, whose source can tell when some comes and is read on its own once an hour only.
+func (w *world) asleep() *source {
+	orders := w.sources["orders"]
+	orders.wakes = make(chan struct{})
+	w.upsert(worker, on(map[string]string{"min-replicas": "0", "polling-interval": "1h"}))
+	w.poller.Observe(worker, Observation{ZeroIsOurs: true})
+	w.after(5 * time.Second)
+	return orders
+}
+
 // TestWorkWakesAtOnce: a workload without work is read when its source speaks up; one with work is read within a second.
 func TestWorkWakesAtOnce(t *testing.T) {
 	run(t, func(w *world) {
-		orders := w.sources["orders"]
-		orders.wakes = make(chan struct{})
-		w.upsert(worker, on(map[string]string{"min-replicas": "0", "polling-interval": "1h"}))
-		w.poller.Observe(worker, Observation{ZeroIsOurs: true})
-		w.after(5 * time.Second)
+		orders := w.asleep()
 		w.is(worker, 0, decide.Idle)
 		if n := orders.readCount(); n != 2 { // the first, and one as the watch began: what came in between was not heard
 			t.Errorf("read %d times, want 2", n)
@@ -63,11 +69,7 @@ func TestWorkWakesAtOnce(t *testing.T) {
 // TestAWakeDuringAReadIsNotLost: the read may have looked before the work came.
 func TestAWakeDuringAReadIsNotLost(t *testing.T) {
 	run(t, func(w *world) {
-		orders := w.sources["orders"]
-		orders.wakes = make(chan struct{})
-		w.upsert(worker, on(map[string]string{"min-replicas": "0", "polling-interval": "10m"}))
-		w.poller.Observe(worker, Observation{ZeroIsOurs: true})
-		w.after(5 * time.Second)
+		orders := w.asleep()
 		orders.mu.Lock()
 		orders.read = func(ctx context.Context, _ string) (scalers.Reading, error) {
 			select { // a slow answer of 0
@@ -91,11 +93,7 @@ func TestAWakeDuringAReadIsNotLost(t *testing.T) {
 // TestAWakeThatWasPutOffMayMeetARead: who reads ends a watch when it opens a source anew, and holds no lock then.
 func TestAWakeThatWasPutOffMayMeetARead(t *testing.T) {
 	run(t, func(w *world) {
-		orders := w.sources["orders"]
-		orders.wakes = make(chan struct{})
-		w.upsert(worker, on(map[string]string{"min-replicas": "0", "polling-interval": "1h"}))
-		w.poller.Observe(worker, Observation{ZeroIsOurs: true})
-		w.after(5 * time.Second)
+		orders := w.asleep()
 		polled := w.poller.workloads[worker]
 		orderTrigger := polled.triggers[0]
 		source := orderTrigger.source
