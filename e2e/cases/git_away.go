@@ -12,7 +12,6 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/e2e/product"
-	"autoscale.io/scalers/scalertest/ports"
 )
 
 func gitBoundsCases() []Case {
@@ -86,11 +85,7 @@ func (w *World) awaitWebhook(called bool) {
 
 func syncWithoutWebhook(t *testing.T, w *World) {
 	d := w.atSix("worker")
-	nowhere, err := ports.Reserve()
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := w.webhookAt(t.Context(), "https://"+nowhere.String()+"/mutate")
+	before, err := w.webhookAt(t.Context(), "https://"+w.closedAddress()+"/mutate")
 	if err != nil {
 		t.Fatal(err)
 	}

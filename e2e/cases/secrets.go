@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"autoscale.io/e2e/product"
-	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -73,12 +72,8 @@ func secretsStaySecret(t *testing.T, w *World) {
 			t.Error(err)
 		}
 	})
-	closed, err := ports.Reserve()
-	if err != nil {
-		t.Fatal(err)
-	}
 	l.fail("login", "", "")
-	l.fail("refused", closed.String(), "")
+	l.fail("refused", w.closedAddress(), "")
 	l.fail("unknown", "nowhere.invalid:1234", "")
 	l.fail("tls", "", ", tls: {enabled: true}")
 	if _, err := w.kube.CoreV1().Secrets(w.Namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "canary"}, StringData: l.secret}, metav1.CreateOptions{}); err != nil {
