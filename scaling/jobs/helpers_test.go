@@ -30,18 +30,19 @@ type world struct {
 	mu      sync.Mutex
 	version int
 	changed map[Owner]int
-	// watched says that Jobs are watched. What happens between the list and the watch is shown by a real API server and not by this one.
-	watched bool
+	// watched are the resources that are watched.
+	watched map[string]bool
 }
 
 const bucket = "07"
 
-// newWorld runs Children over objects until the end of the test.
+// newWorld runs Children over objects until the end of the test. It returns when they watch: what happens between the list and the watch is shown by a real
+// API server and not by this one.
 func newWorld(t *testing.T, edit func(*world), objects ...runtime.Object) *world {
 	t.Helper()
-	w := &world{t: t, kube: fake.NewClientset(objects...), changed: map[Owner]int{}, version: 1000}
-	w.kube.PrependReactor("create", "jobs", w.number)
-	w.kube.PrependWatchReactor("jobs", w.show)
+	w := &world{t: t, kube: fake.NewClientset(objects...), changed: map[Owner]int{}, version: 1000, watched: map[string]bool{}}
+	w.kube.PrependReactor("create", "jobs", w.create)
+	w.kube.PrependWatchReactor("*", w.show)
 	if edit != nil {
 		edit(w)
 	}
@@ -64,29 +65,36 @@ func newWorld(t *testing.T, edit func(*world), objects ...runtime.Object) *world
 		stop()
 		running.Wait()
 	})
+	w.await("Jobs and pods are watched", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.watched["jobs"] && w.watched["pods"]
+	})
 	return w
 }
 
-// number gives a Job what a real API server would.
-func (w *world) number(action kubetesting.Action) (bool, runtime.Object, error) {
+// create keeps a Job as a real API server would: nobody sees a version before the lower ones.
+func (w *world) create(action kubetesting.Action) (bool, runtime.Object, error) {
 	create, ok := action.(kubetesting.CreateAction)
+	if !ok {
+		return false, nil, nil
+	}
+	job, ok := create.GetObject().(*batchv1.Job)
 	if !ok {
 		return false, nil, nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.version++
-	if job, ok := create.GetObject().(*batchv1.Job); ok {
-		job.UID, job.ResourceVersion = types.UID("uid-"+job.Name), strconv.Itoa(w.version)
-	}
-	return false, nil, nil
+	job.UID, job.ResourceVersion = types.UID("uid-"+job.Name), strconv.Itoa(w.version)
+	return true, job, w.kube.Tracker().Create(create.GetResource(), job, create.GetNamespace())
 }
 
 func (w *world) show(action kubetesting.Action) (bool, apiwatch.Interface, error) {
 	events, err := w.kube.Tracker().Watch(action.GetResource(), action.GetNamespace())
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.watched = true
+	w.watched[action.GetResource().Resource] = true
 	return true, events, err
 }
 
@@ -107,9 +115,7 @@ func (w *world) awaitCount(template types.UID, unfinished, pending int32) {
 	)
 	ok := wait.PollUntilContextTimeout(w.t.Context(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
 		last, err = w.Count(template, nil)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.watched && err == nil && last == Count{unfinished, pending}, nil
+		return err == nil && last == Count{unfinished, pending}, nil
 	})
 	if ok != nil {
 		w.t.Fatalf("got %+v (%v), want %d unfinished and %d pending", last, err, unfinished, pending)
