@@ -323,6 +323,11 @@ func TestRunMendsWhatOthersChange(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	i.await("the first bundle", func() bool { return len(i.bundle()) > 0 })
+	for _, resource := range []string{"secrets", "mutatingwebhookconfigurations"} { // what happens between the list and the watch is shown by a real API server only
+		i.await("the watch of "+resource, func() bool {
+			return slices.ContainsFunc(i.kube.Actions(), func(a clienttesting.Action) bool { return a.Matches("watch", resource) })
+		})
+	}
 	i.setBundle(nil)
 	i.await("the bundle to be restored", func() bool { return len(i.bundle()) > 0 && a.Ready(nil) == nil })
 	i.deleteSecret()

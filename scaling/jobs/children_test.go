@@ -65,7 +65,7 @@ func TestCount(t *testing.T) {
 func late(w *world) (letGo func()) {
 	gate := make(chan struct{})
 	w.kube.PrependWatchReactor("jobs", func(action kubetesting.Action) (bool, apiwatch.Interface, error) {
-		_, events, err := w.show(action)
+		events, err := w.kube.Tracker().Watch(action.GetResource(), action.GetNamespace())
 		if err != nil {
 			return true, nil, err
 		}

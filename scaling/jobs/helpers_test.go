@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	kubetesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
@@ -30,8 +30,6 @@ type world struct {
 	mu      sync.Mutex
 	version int
 	changed map[Owner]int
-	// watched are the resources that are watched.
-	watched map[string]bool
 }
 
 const bucket = "07"
@@ -40,9 +38,8 @@ const bucket = "07"
 // API server and not by this one.
 func newWorld(t *testing.T, edit func(*world), objects ...runtime.Object) *world {
 	t.Helper()
-	w := &world{t: t, kube: fake.NewClientset(objects...), changed: map[Owner]int{}, version: 1000, watched: map[string]bool{}}
+	w := &world{t: t, kube: fake.NewClientset(objects...), changed: map[Owner]int{}, version: 1000}
 	w.kube.PrependReactor("create", "jobs", w.create)
-	w.kube.PrependWatchReactor("*", w.show)
 	if edit != nil {
 		edit(w)
 	}
@@ -65,11 +62,11 @@ func newWorld(t *testing.T, edit func(*world), objects ...runtime.Object) *world
 		stop()
 		running.Wait()
 	})
-	w.await("Jobs and pods are watched", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.watched["jobs"] && w.watched["pods"]
-	})
+	for _, resource := range []string{"jobs", "pods"} {
+		w.await("the watch of "+resource, func() bool {
+			return slices.ContainsFunc(w.kube.Actions(), func(a kubetesting.Action) bool { return a.Matches("watch", resource) })
+		})
+	}
 	return w
 }
 
@@ -88,14 +85,6 @@ func (w *world) create(action kubetesting.Action) (bool, runtime.Object, error) 
 	w.version++
 	job.UID, job.ResourceVersion = types.UID("uid-"+job.Name), strconv.Itoa(w.version)
 	return true, job, w.kube.Tracker().Create(create.GetResource(), job, create.GetNamespace())
-}
-
-func (w *world) show(action kubetesting.Action) (bool, apiwatch.Interface, error) {
-	events, err := w.kube.Tracker().Watch(action.GetResource(), action.GetNamespace())
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.watched[action.GetResource().Resource] = true
-	return true, events, err
 }
 
 // await polls until the condition holds.

@@ -41,6 +41,7 @@ func scaledObjects() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
 }
 
+// newLab returns when HPAs are watched: what happens between the list and the watch is shown by a real API server and not by this one.
 func newLab(t *testing.T, prepare func(*lab)) *lab {
 	t.Helper()
 	l := &lab{t: t, kube: fake.NewClientset()}
@@ -74,6 +75,12 @@ func newLab(t *testing.T, prepare func(*lab)) *lab {
 			t.Error(err)
 		}
 	})
+	watches := func(context.Context) (bool, error) {
+		return slices.ContainsFunc(l.kube.Actions(), func(a clienttesting.Action) bool { return a.Matches("watch", "horizontalpodautoscalers") }), nil
+	}
+	if err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, watches); err != nil {
+		t.Fatal("nobody watches HPAs")
+	}
 	return l
 }
 
