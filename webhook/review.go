@@ -118,8 +118,7 @@ func (r Reviewer) manage(q request) verdict {
 		v.outcome = outcomeManaged
 	}
 	decoded := r.decode(q, q.new)
-	// Faults that were there before are admitted, so that an old typo never blocks a hotfix.
-	if len(decoded.Faults.Except(r.faultsBefore(q))) > 0 {
+	if len(r.newFaults(q, decoded.Faults)) > 0 {
 		return verdict{outcome: outcomeDenied, denied: decoded.Faults, rival: r.newRival(q, decoded.Workload.Settings)}
 	}
 	if rival := r.newRival(q, decoded.Workload.Settings); rival != "" {
@@ -153,11 +152,12 @@ func (r Reviewer) unmanaged(q request) string {
 	return r.Unmanaged(q.group, q.kind)
 }
 
-func (r Reviewer) faultsBefore(q request) annotations.Faults {
-	if !q.old.configured() {
-		return nil
+// newFaults are the faults that the request brings. Those that were there before are admitted, so that an old typo never blocks a hotfix.
+func (r Reviewer) newFaults(q request, faults annotations.Faults) annotations.Faults {
+	if len(faults) == 0 || !q.old.configured() {
+		return faults // without reading the old annotations, which takes as long as the new ones
 	}
-	return r.decode(q, q.old).Faults
+	return faults.Except(r.decode(q, q.old).Faults)
 }
 
 // decode reads what the annotations of the old or the new object ask for.
