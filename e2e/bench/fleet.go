@@ -136,10 +136,11 @@ func (l *lab) hold(ctx context.Context, names ...string) error {
 	return err
 }
 
-// polled waits until the autoscaler has decided on n workloads. It looks once a second: a look at the metrics of thousands takes time and memory in the autoscaler.
+// polled waits until the autoscaler has decided on n workloads. It looks a hundred times at most: a look at the metrics of thousands takes time and memory in the
+// autoscaler.
 func polled(ctx context.Context, a *product.Autoscaler, n int, within time.Duration) error {
 	have := 0
-	err := wait.PollUntilContextTimeout(ctx, time.Second, within, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, within/100, within, true, func(ctx context.Context) (bool, error) {
 		text, err := a.Metrics(ctx)
 		if err != nil {
 			return false, nil

@@ -162,7 +162,7 @@ func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 	}
 	began = time.Now()
 	return l.with(ctx, f.class, func(a *product.Autoscaler) error {
-		if err := polled(ctx, a, n, 5*time.Minute); err != nil {
+		if err := polled(ctx, a, n, 100*time.Second); err != nil {
 			return err
 		}
 		l.report.add(fmt.Sprintf("start/%d/seconds", n), time.Since(began).Seconds(), "from the start of a process until each is decided on")
