@@ -36,6 +36,8 @@ type member struct {
 	replicas int32
 	notes    map[string]string
 	template map[string]string
+	// missed says that the webhook was away when it was created, so that the autoscaler has to find and adopt it.
+	missed bool
 }
 
 // create makes n workloads.
@@ -62,20 +64,25 @@ func (l *lab) create(ctx context.Context, class string, n int, each func(i int) 
 }
 
 func (f *fleet) deployment(m member) *appsv1.Deployment {
-	labels := map[string]string{"app": m.name}
-	notes := map[string]string{}
+	labels, notes := map[string]string{"app": m.name}, map[string]string{}
 	for key, value := range m.notes {
 		notes[annotations.Prefix+key] = value
 	}
 	if f.class != "" {
 		notes[annotations.Prefix+"class"] = f.class
 	}
+	var own map[string]string
+	if len(m.notes) > 0 && !m.missed { // what the webhook would add
+		bucket := annotations.BucketOf("apps", "Deployment", f.namespace, m.name)
+		own = map[string]string{annotations.Bucket: annotations.BucketLabel(f.class, bucket)}
+		notes[annotations.StateKey] = annotations.State{Replicas: &m.replicas}.String()
+	}
 	pod := corev1.PodSpec{Containers: []corev1.Container{{
 		Name: "worker", Image: "worker",
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}},
 	}}}
 	return &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: m.name, Annotations: notes},
+		ObjectMeta: metav1.ObjectMeta{Name: m.name, Labels: own, Annotations: notes},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(m.replicas), Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: m.template}, Spec: pod},
