@@ -237,7 +237,7 @@ func leastSecrets(t *testing.T, w *World) {
 			t.Error(err)
 		}
 	})
-	w.await("no right to read Secrets", soon, func(context.Context) error { return w.access("get", false) })
+	w.await("no right to read Secrets", soon, func(context.Context) error { return w.access(w.secrets("get"), false) })
 
 	// Its pods use Secrets that the trigger does not.
 	stream, client := w.Stream("s"), w.redis.Client()
@@ -265,15 +265,20 @@ func leastSecrets(t *testing.T, w *World) {
 	w.WantCounts("needy", 2, 3)
 }
 
-// access says whether the autoscaler's account has a right to Secrets of the case's namespace, as an error where that is not what is wanted.
-func (w *World) access(verb string, want bool) error {
+// secrets is what is done to the Secrets of the case's namespace.
+func (w *World) secrets(verb string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{Namespace: w.Namespace, Verb: verb, Resource: "secrets", Name: "any"}
+}
+
+// access says whether the autoscaler's account has a right, as an error where that is not what is wanted.
+func (w *World) access(right authorizationv1.ResourceAttributes, want bool) error {
 	review, err := w.kube.AuthorizationV1().SubjectAccessReviews().Create(w.t.Context(), &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:               "system:serviceaccount:" + product.Namespace + ":" + product.ServiceAccount,
 		Groups:             []string{"system:serviceaccounts", "system:authenticated"},
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: w.Namespace, Verb: verb, Resource: "secrets", Name: "any"},
+		ResourceAttributes: &right,
 	}}, metav1.CreateOptions{})
 	if err == nil && review.Status.Allowed != want {
-		err = fmt.Errorf("%s Secrets: allowed %v, want %v", verb, review.Status.Allowed, want)
+		err = fmt.Errorf("%s %s: allowed %v, want %v", right.Verb, right.Resource, review.Status.Allowed, want)
 	}
 	return err
 }
@@ -281,7 +286,7 @@ func (w *World) access(verb string, want bool) error {
 func (w *World) wantAccess(verbs map[string]bool) {
 	w.t.Helper()
 	for verb, want := range verbs {
-		if err := w.access(verb, want); err != nil {
+		if err := w.access(w.secrets(verb), want); err != nil {
 			w.t.Error(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -61,10 +62,14 @@ func (w *World) installRollouts() dynamic.ResourceInterface {
 	client := w.dynamic()
 	rollouts := schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
 	objects := client.Resource(rollouts).Namespace(w.Namespace)
-	w.define(rolloutCRD, objects)
+	// The right comes before the kind: the autoscaler lists a kind as soon as it is served.
 	if err := w.applyManifest(w.t.Context(), "components", "rollouts", "cluster-role.yaml"); err != nil {
 		w.t.Fatal(err)
 	}
+	w.await("the right is in force", soon, func(context.Context) error {
+		return w.access(authorizationv1.ResourceAttributes{Verb: "watch", Group: rollouts.Group, Resource: rollouts.Resource}, true)
+	})
+	w.define(rolloutCRD, objects)
 	configs := w.kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	if _, err := configs.Patch(w.t.Context(), product.WebhookConfig, types.JSONPatchType, []byte(rolloutRule), metav1.PatchOptions{}); err != nil {
 		w.t.Fatal(err)
