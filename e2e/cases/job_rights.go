@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -174,12 +175,19 @@ func withoutJobRights(t *testing.T, w *World) {
 	if err := bindings.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	inForce := func(want bool) {
+		t.Helper()
+		w.await("the change of the rights to be in force", soon, func(context.Context) error {
+			return w.access(authorizationv1.ResourceAttributes{Verb: "patch", Group: "batch", Resource: "jobs"}, want)
+		})
+	}
 	grant := func(ctx context.Context) error { return w.applyManifest(ctx, "cluster-role-jobs.yaml") }
 	t.Cleanup(func() {
 		if err := grant(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
+	inForce(false)
 	w.restart()
 	j := w.jobs()
 	stream := w.Stream("worker")
@@ -208,6 +216,7 @@ func withoutJobRights(t *testing.T, w *World) {
 	if err := grant(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	inForce(true)
 	if err := w.scaler.Stop(); err != nil {
 		t.Fatal(err)
 	}
