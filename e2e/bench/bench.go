@@ -2,12 +2,14 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"autoscale.io/e2e/product"
 )
 
 // Options shape a run.
@@ -24,12 +26,14 @@ type Options struct {
 	Progress io.Writer
 }
 
-// part is one stretch of a run.
+// part is one stretch of a run. It has a cluster and servers of its own, so that it finds the same whatever was measured before.
 type part struct {
 	name string
 	run  func(context.Context, *lab) error
 	// long says that a quick run leaves it out.
 	long bool
+	// inProcess says that it needs no cluster.
+	inProcess bool
 }
 
 func parts(quick bool) []part {
@@ -38,16 +42,16 @@ func parts(quick bool) []part {
 		long, alone = 30*time.Second, 30
 	}
 	return []part{
-		{"micro", func(ctx context.Context, l *lab) error { return l.micro(ctx) }, false},
-		{"alone", func(ctx context.Context, l *lab) error { return l.reactionsAlone(ctx, alone) }, false},
-		{"hundred", func(ctx context.Context, l *lab) error { return l.crowd(ctx, 100, long/2) }, true},
-		{"thousand", func(ctx context.Context, l *lab) error { return l.thousand(ctx, long) }, false},
-		{"sql", func(ctx context.Context, l *lab) error { return l.sql(ctx, 1000) }, false},
-		{"five-thousand", func(ctx context.Context, l *lab) error {
+		{name: "micro", run: func(ctx context.Context, l *lab) error { return l.micro(ctx) }, inProcess: true},
+		{name: "alone", run: func(ctx context.Context, l *lab) error { return l.reactionsAlone(ctx, alone) }},
+		{name: "hundred", run: func(ctx context.Context, l *lab) error { return l.crowd(ctx, 100, long/2) }, long: true},
+		{name: "thousand", run: func(ctx context.Context, l *lab) error { return l.thousand(ctx, long) }},
+		{name: "sql", run: func(ctx context.Context, l *lab) error { return l.sql(ctx, 1000) }},
+		{name: "five-thousand", run: func(ctx context.Context, l *lab) error {
 			defer l.report.addPerWorkload(100, 5000)
 			return l.crowd(ctx, 5000, long)
-		}, true},
-		{"cpu", func(ctx context.Context, l *lab) error { return l.cpu(ctx, 1000, long/2) }, false},
+		}, long: true},
+		{name: "cpu", run: func(ctx context.Context, l *lab) error { return l.cpu(ctx, 1000, long/2) }},
 	}
 }
 
@@ -72,8 +76,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	}
 	defer os.RemoveAll(dir)
 	defer report.sort()
-	l, err := start(ctx, dir, o, report)
-	defer func() { err = errors.Join(err, l.ends.Stop()) }()
+	binary, err := product.Build(ctx, dir, o.Progress)
 	if err != nil {
 		return report, err
 	}
@@ -81,11 +84,10 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		if p.long && o.Quick || !o.chosen(p.name) {
 			continue
 		}
-		began := time.Now()
-		if err := p.run(ctx, l); err != nil {
+		l := newLab(filepath.Join(dir, p.name), binary, o, report)
+		if err := l.measure(ctx, p); err != nil {
 			return report, fmt.Errorf("%s: %w", p.name, err)
 		}
-		l.say("%s took %s", p.name, time.Since(began).Round(time.Second))
 	}
 	return report, nil
 }

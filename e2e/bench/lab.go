@@ -18,9 +18,10 @@ import (
 	"autoscale.io/scalers/scalertest/servers"
 )
 
-// lab is what everything is measured on.
+// lab is what a part is measured on.
 type lab struct {
 	dir      string
+	binary   string
 	progress io.Writer
 	report   *Report
 	rng      *rand.Rand
@@ -41,14 +42,38 @@ type lab struct {
 // metricResolution is how often metrics-server measures.
 const metricResolution = 15 * time.Second
 
-func start(ctx context.Context, dir string, o Options, report *Report) (*lab, error) {
-	l := &lab{dir: dir, progress: o.Progress, profiles: o.Profiles, report: report, rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: newAuditLog(filepath.Join(dir, "audit.log"))}
-	for _, step := range []func(context.Context) error{l.startCluster, l.startServers, l.install} {
-		if err := step(ctx); err != nil {
-			return l, err
+func newLab(dir, binary string, o Options, report *Report) *lab {
+	return &lab{
+		dir: dir, binary: binary, progress: o.Progress, profiles: o.Profiles, report: report,
+		rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: newAuditLog(filepath.Join(dir, "audit.log")),
+	}
+}
+
+// measure runs a part on a cluster of its own, unless it needs none.
+func (l *lab) measure(ctx context.Context, p part) (err error) {
+	began := time.Now()
+	defer func() {
+		err = errors.Join(err, l.ends.Stop())
+		l.say("%s took %s", p.name, time.Since(began).Round(time.Second))
+	}()
+	if !p.inProcess {
+		if err := l.start(ctx); err != nil {
+			return err
 		}
 	}
-	return l, nil
+	return p.run(ctx, l)
+}
+
+func (l *lab) start(ctx context.Context) error {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{l.startCluster, l.startServers, l.install} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *lab) startCluster(ctx context.Context) error {
@@ -86,12 +111,8 @@ func (l *lab) startServers(ctx context.Context) (err error) {
 	return nil
 }
 
-func (l *lab) install(ctx context.Context) error {
-	binary, err := product.Build(ctx, l.dir, l.progress)
-	if err != nil {
-		return err
-	}
-	if l.product, err = product.Install(ctx, l.cluster, binary, l.dir); err != nil {
+func (l *lab) install(ctx context.Context) (err error) {
+	if l.product, err = product.Install(ctx, l.cluster, l.binary, l.dir); err != nil {
 		return err
 	}
 	address, err := ports.Reserve()
