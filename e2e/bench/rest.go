@@ -59,13 +59,13 @@ func (l *lab) rest(ctx context.Context, a *product.Autoscaler, name string, long
 	return r, err
 }
 
-// writes is how many the autoscaler has made so far, leases left out. That there are none at all is an error, as it has written to each workload when it adopted it.
+// writes is how many the autoscaler has made so far, leases left out. That there are none at all is an error, as it has written a status to each workload.
 func (l *lab) writes() (int, error) {
 	if err := l.audit.follow(); err != nil {
 		return 0, err
 	}
 	if l.audit.writes == 0 {
-		return 0, fmt.Errorf("the API server's audit log has no write of the autoscaler, not even of its adoptions, so there is nothing to count by")
+		return 0, fmt.Errorf("the API server's audit log has no write of the autoscaler, not even of a status, so there is nothing to count by")
 	}
 	return l.audit.writes, nil
 }
