@@ -76,8 +76,8 @@ func (l *lab) connections(ctx context.Context) (n int, err error) {
 	return strings.Count(text, " name=autoscale.io "), err
 }
 
-// streams makes a fleet on Redis, one half at zero without work, the other at one replica with one entry that somebody works on. missed ones are to be adopted. It returns
-// the names at zero.
+// streams makes a fleet on Redis, one half at zero without work, the other at one replica with one entry that somebody works on. It returns the names at zero.
+// missed says that they are to be adopted.
 func (l *lab) streams(ctx context.Context, class string, n int, missed bool) (*fleet, []string, error) {
 	all := names("stream"+class, n)
 	asleep, awake := all[:n/2], all[n/2:]
@@ -146,7 +146,7 @@ func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 		return err
 	}
 	err = l.with(ctx, f.class, func(a *product.Autoscaler) error {
-		if err := polled(ctx, a, n, 5*time.Minute); err != nil { // it writes a status to each
+		if err := polled(ctx, a, n, 5*time.Minute); err != nil { // it writes a first status to each
 			return err
 		}
 		l.say("at rest for %s", long)
@@ -163,7 +163,7 @@ func (l *lab) crowd(ctx context.Context, n int, long time.Duration) error {
 	}
 	began := time.Now()
 	return l.with(ctx, f.class, func(a *product.Autoscaler) error {
-		if err := polled(ctx, a, n, 100*time.Second); err != nil {
+		if err := polled(ctx, a, n, 100*time.Second); err != nil { // a look a second
 			return err
 		}
 		l.report.add(fmt.Sprintf("start/%d/seconds", n), time.Since(began).Seconds(), "from the start of a process until each is decided on")
