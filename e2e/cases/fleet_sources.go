@@ -74,9 +74,10 @@ func (p *polls) bins(from time.Time, long time.Duration, n int) (bins []int, ove
 	return bins, over
 }
 
-// spreadPolls has 300 workloads where the field had 500: each tenth of an interval then has 30 polls, and by chance hardly ever twice as many.
+// spreadPolls has 300 workloads where the field had 500. It counts by whole seconds, each of which has as many of the moments to which polls are rounded: 60 polls come in each,
+// and by chance never twice as many.
 func spreadPolls(t *testing.T, w *World) {
-	const n, interval, class = 300, 5 * time.Second, "spread"
+	const n, parts, interval, class = 300, 5, 5 * time.Second, "spread"
 	w = w.ownRedis()
 	names := numbered("w", n)
 	w.streams(names)
@@ -98,7 +99,7 @@ func spreadPolls(t *testing.T, w *World) {
 		var bins []int
 		own.await("the interval is over", time.Minute, func(context.Context) error {
 			var over bool
-			if bins, over = p.bins(from, interval, 10); !over {
+			if bins, over = p.bins(from, interval, parts); !over {
 				return fmt.Errorf("it began at %s", from)
 			}
 			return nil
@@ -107,12 +108,12 @@ func spreadPolls(t *testing.T, w *World) {
 		for _, polls := range bins {
 			all += polls
 		}
-		t.Logf("polls by tenths of an interval: %v", bins)
+		t.Logf("polls by seconds: %v", bins)
 		if all < n*9/10 || all > n*11/10 {
 			t.Errorf("there were %d polls of %d workloads in one interval", all, n)
 		}
-		if most := slices.Max(bins); most > 2*n/10 {
-			t.Errorf("the polls came in these tenths of an interval: %v; want at most twice the mean of %d in any", bins, n/10)
+		if most := slices.Max(bins); most > 2*n/parts {
+			t.Errorf("the polls came in these seconds of an interval: %v; want at most twice the mean of %d in any", bins, n/parts)
 		}
 	}
 }
