@@ -197,12 +197,13 @@ func (w *workload) changeInterval(t *trigger, interval time.Duration, now time.T
 // firstRead is how long the first read waits at least: by then it is known what the cluster says of the workload, which a template of Jobs must know before it reads.
 const firstRead = time.Millisecond
 
-// tick is what reads are rounded to, so that those of one server that fall into it go there together.
-const tick = 200 * time.Millisecond
+// tick is what reads are rounded to, so that those of one server that fall into it go there together: half a second, and a tenth of an interval at most, which are
+// moments enough to spread them.
+func tick(interval time.Duration) time.Duration { return min(500*time.Millisecond, interval/10) }
 
 // beat is the next moment after now at which the workload reads what it reads every interval: the same one whatever made it read in between, and on every replica.
 func (w *workload) beat(interval time.Duration, now time.Time) time.Time {
-	phase := w.spread(interval).Truncate(tick)
+	phase := w.spread(interval).Truncate(tick(interval))
 	return now.Add(-phase).Truncate(interval).Add(phase + interval)
 }
 
