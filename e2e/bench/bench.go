@@ -36,29 +36,46 @@ type part struct {
 	inProcess bool
 }
 
-func parts(quick bool) []part {
-	long, alone := 2*time.Minute, 60
-	if quick {
-		long, alone = 30*time.Second, 30
+// pace is how long and how often is measured.
+type pace struct {
+	// reactions are as many of each kind, of an autoscaler with little to do.
+	reactions int
+	// calm is how long an autoscaler is left alone before it is measured: connections are open, first reads are done, the API server is not busy with what came before.
+	calm time.Duration
+	// rest is how long it is then measured at rest.
+	rest time.Duration
+	// intervals are as many of polling, over which is found how late each poll is.
+	intervals int
+	// looks at the connections to PostgreSQL, one a second.
+	looks int
+}
+
+func (o Options) pace() pace {
+	if o.Quick {
+		return pace{reactions: 30, calm: 8 * time.Second, rest: 30 * time.Second, intervals: 4, looks: 5}
 	}
+	return pace{reactions: 60, calm: 15 * time.Second, rest: 2 * time.Minute, intervals: 8, looks: 20}
+}
+
+func parts() []part {
 	return []part{
 		{name: "micro", run: func(ctx context.Context, l *lab) error { return l.micro(ctx) }, inProcess: true},
-		{name: "alone", run: func(ctx context.Context, l *lab) error { return l.reactionsAlone(ctx, alone) }},
-		{name: "hundred", run: func(ctx context.Context, l *lab) error { return l.crowd(ctx, 100, long/2) }, long: true},
-		{name: "thousand", run: func(ctx context.Context, l *lab) error { return l.thousand(ctx, long) }},
+		{name: "alone", run: func(ctx context.Context, l *lab) error { return l.reactionsAlone(ctx) }},
+		{name: "hundred", run: func(ctx context.Context, l *lab) error { return l.crowd(ctx, 100, l.pace.rest/2) }, long: true},
+		{name: "thousand", run: func(ctx context.Context, l *lab) error { return l.thousand(ctx) }},
 		{name: "sql", run: func(ctx context.Context, l *lab) error { return l.sql(ctx, 1000) }},
 		{name: "five-thousand", run: func(ctx context.Context, l *lab) error {
 			defer l.report.addPerWorkload(100, 5000)
-			return l.crowd(ctx, 5000, long)
+			return l.crowd(ctx, 5000, l.pace.rest)
 		}, long: true},
-		{name: "cpu", run: func(ctx context.Context, l *lab) error { return l.cpu(ctx, 1000, long/2) }},
+		{name: "cpu", run: func(ctx context.Context, l *lab) error { return l.cpu(ctx, 1000, l.pace.rest/2) }},
 	}
 }
 
 // Parts are the names that Options.Only knows.
 func Parts() []string {
 	var all []string
-	for _, p := range parts(false) {
+	for _, p := range parts() {
 		all = append(all, p.name)
 	}
 	return all
@@ -80,7 +97,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	for _, p := range parts(o.Quick) {
+	for _, p := range parts() {
 		if p.long && o.Quick || !o.chosen(p.name) {
 			continue
 		}

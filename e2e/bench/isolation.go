@@ -43,8 +43,8 @@ func (l *lab) isolation(ctx context.Context, a *product.Autoscaler, healthy *fle
 	if err != nil {
 		return err
 	}
-	pause(ctx, calm)
-	late, err := lateness(ctx, a, healthy.namespace, 8)
+	pause(ctx, l.pace.calm)
+	late, err := lateness(ctx, a, healthy.namespace, l.pace.intervals)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type lab struct {
 	dir      string
 	binary   string
 	progress io.Writer
+	pace     pace
 	report   *Report
 	rng      *rand.Rand
 
@@ -44,7 +45,7 @@ const metricResolution = 15 * time.Second
 
 func newLab(dir, binary string, o Options, report *Report) *lab {
 	return &lab{
-		dir: dir, binary: binary, progress: o.Progress, profiles: o.Profiles, report: report,
+		dir: dir, binary: binary, progress: o.Progress, pace: o.pace(), profiles: o.Profiles, report: report,
 		rng: rand.New(rand.NewPCG(report.Seed, 1)), audit: newAuditLog(filepath.Join(dir, "audit.log")),
 	}
 }

@@ -57,7 +57,7 @@ func (l *lab) floorAtOnce(ctx context.Context, n int) ([]time.Duration, error) {
 	if err != nil {
 		return nil, err
 	}
-	pause(ctx, calm)
+	pause(ctx, l.pace.calm)
 	began := time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(64)
@@ -81,7 +81,8 @@ func since(began time.Time, at []time.Time) []time.Duration {
 }
 
 // reactionsAlone measures an autoscaler with little to do.
-func (l *lab) reactionsAlone(ctx context.Context, n int) error {
+func (l *lab) reactionsAlone(ctx context.Context) error {
+	n := l.pace.reactions
 	l.say("reactions from zero and of a burst, %d each", n)
 	floor, err := l.floor(ctx, n)
 	if err != nil {
@@ -107,7 +108,7 @@ func (l *lab) reactionsAlone(ctx context.Context, n int) error {
 		if err := polled(ctx, a, 2*n+len(awake), time.Minute); err != nil {
 			return err
 		}
-		pause(ctx, calm)
+		pause(ctx, l.pace.calm)
 		if err := l.fromZero(ctx, f, asleep, floor); err != nil {
 			return err
 		}
@@ -204,7 +205,7 @@ func (l *lab) fromNotify(ctx context.Context, f *fleet) error {
 func (l *lab) reactionsLoaded(ctx context.Context, f *fleet, asleep, awake []string) error {
 	l.say("reactions among %d workloads", len(f.keys))
 	woken, rest := asleep[:50], asleep[50:]
-	pause(ctx, calm) // or what follows a restart would be measured with it
+	pause(ctx, l.pace.calm) // or what follows a restart would be measured with it
 	took, err := l.wake(ctx, f.keysOf(woken), woken)
 	if err != nil {
 		return err
@@ -227,12 +228,12 @@ func (l *lab) reactionsLoaded(ctx context.Context, f *fleet, asleep, awake []str
 	if err != nil {
 		return err
 	}
-	pause(ctx, calm) // they have been adopted and polled
+	pause(ctx, l.pace.calm) // they have been adopted and polled
 	if took, err = l.burst(ctx, others, beside); err != nil {
 		return err
 	}
 	l.report.add("reaction/beside-1000/p50-ms", ms(percentile(took, 50)), fmt.Sprintf("worst of %d: %.0f ms", len(took), ms(slices.Max(took))))
-	pause(ctx, calm) // the API server is busy with the pods of the bursts, which it is not for the bare PATCHes either
+	pause(ctx, l.pace.calm) // the API server is busy with the pods of the bursts, which it is not for the bare PATCHes either
 	if took, err = l.wake(ctx, slices.Concat(f.keysOf(rest), fresh.keys), slices.Concat(rest, freshNames)); err != nil {
 		return err
 	}

@@ -20,9 +20,6 @@ import (
 
 const postgresPassword = servers.PostgresAdminPassword
 
-// calm is how long an autoscaler is left alone before it is measured at rest: connections are open, first reads are done.
-const calm = 15 * time.Second
-
 // atRest is what an autoscaler costs while nothing changes.
 type atRest struct {
 	cpu, rss, writes float64
@@ -30,7 +27,7 @@ type atRest struct {
 
 // rest measures for a while. The profiles that are taken afterwards have the name.
 func (l *lab) rest(ctx context.Context, a *product.Autoscaler, name string, long time.Duration) (r atRest, err error) {
-	pause(ctx, calm)
+	pause(ctx, l.pace.calm)
 	writesBefore, err := l.writes()
 	if err != nil {
 		return r, err
@@ -99,7 +96,7 @@ func (l *lab) streams(ctx context.Context, class string, n int, missed bool) (*f
 }
 
 // thousand measures a thousand workloads on Redis: at rest, waking, restarting, and beside broken servers.
-func (l *lab) thousand(ctx context.Context, long time.Duration) error {
+func (l *lab) thousand(ctx context.Context) error {
 	const n = 1000
 	l.say("%d workloads, each with a stream of its own", n)
 	f, asleep, err := l.streams(ctx, "thousand", n, true)
@@ -112,8 +109,8 @@ func (l *lab) thousand(ctx context.Context, long time.Duration) error {
 			return err
 		}
 		l.report.add("adopt/1000/seconds", time.Since(began).Seconds(), "from the start of a process until each is adopted and decided on, beside the pods that start")
-		l.say("at rest for %s", long)
-		r, err := l.rest(ctx, a, f.class, long)
+		l.say("at rest for %s", l.pace.rest)
+		r, err := l.rest(ctx, a, f.class, l.pace.rest)
 		if err != nil {
 			return err
 		}
@@ -124,7 +121,7 @@ func (l *lab) thousand(ctx context.Context, long time.Duration) error {
 		l.report.add("rest/1000/cpu-percent", r.cpu, "")
 		l.report.add("rest/1000/rss-mib", r.rss, "")
 		l.report.add("rest/1000/redis-connections", float64(connections), "")
-		l.report.add("rest/1000/api-writes", r.writes, fmt.Sprintf("in %s, by the audit log, leases left out", long))
+		l.report.add("rest/1000/api-writes", r.writes, fmt.Sprintf("in %s, by the audit log, leases left out", l.pace.rest))
 		if err := l.isolation(ctx, a, f); err != nil {
 			return err
 		}
@@ -183,7 +180,7 @@ func (l *lab) sql(ctx context.Context, n int) error {
 			return err
 		}
 		most := 0
-		for range 20 {
+		for range l.pace.looks {
 			pause(ctx, time.Second)
 			var have int
 			const query = "select count(*) from pg_stat_activity where application_name = 'autoscale.io'"
@@ -195,7 +192,7 @@ func (l *lab) sql(ctx context.Context, n int) error {
 		if most == 0 {
 			return fmt.Errorf("the autoscaler has no connection to PostgreSQL, so there was nothing to count")
 		}
-		l.report.add("rest/sql-1000/connections", float64(most), "the most of 20 looks")
+		l.report.add("rest/sql-1000/connections", float64(most), fmt.Sprintf("the most of %d looks", l.pace.looks))
 		return nil
 	})
 }
@@ -302,7 +299,7 @@ func (l *lab) running(ctx context.Context, f *fleet) (int, error) {
 // sameByHPA is the share of one core by which the controller manager grows when a fleet has HPAs.
 func (l *lab) sameByHPA(ctx context.Context, f *fleet, long time.Duration) (float64, error) {
 	pid := l.cluster.ControllerManager.PID()
-	without, err := share(ctx, pid, 20*time.Second)
+	without, err := share(ctx, pid, min(long, 20*time.Second))
 	if err != nil {
 		return 0, err
 	}
@@ -331,7 +328,7 @@ func (l *lab) sameByHPA(ctx context.Context, f *fleet, long time.Duration) (floa
 	if err := group.Wait(); err != nil {
 		return 0, fmt.Errorf("create HPAs: %w", err)
 	}
-	pause(ctx, 30*time.Second)
+	pause(ctx, 2*l.pace.calm) // each has been looked at, which the HPA controller does every 15 s
 	with, err := share(ctx, pid, long)
 	if err != nil {
 		return 0, err
