@@ -1,9 +1,13 @@
 package poll
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // TestDispatcherKeepsTheLatestAppointment: one that was replaced counts no more, and one that a workload goes back to is kept once.
@@ -79,5 +83,28 @@ func TestDispatcherForgetsWhatWasReplaced(t *testing.T) {
 	now = far
 	if got := d.due(); len(got) != len(others)+1 {
 		t.Errorf("%d workloads are due, want all %d", len(got), len(others)+1)
+	}
+}
+
+// TestBeatsAreFewAndEven: many workloads read at few moments, so that their reads go together, and about as many at each; a workload keeps to its own.
+func TestBeatsAreFewAndEven(t *testing.T) {
+	const n = 2000
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for interval, moments := range map[time.Duration]int{time.Second: 10, 5 * time.Second: 10, 30 * time.Second: 60} {
+		crowds := map[time.Duration]int{}
+		for i := range n {
+			w := workload{uid: types.UID(fmt.Sprintf("uid-%d", i))}
+			first := w.beat(interval, start)
+			if wait := first.Sub(start); wait <= 0 || wait > interval {
+				t.Fatalf("polled every %s, workload %d waits for %s", interval, i, wait)
+			}
+			if again := w.beat(interval, first.Add(interval/3)); again != first.Add(interval) {
+				t.Fatalf("polled every %s, workload %d is read at %s and then at %s", interval, i, first, again)
+			}
+			crowds[first.Sub(start)%interval]++
+		}
+		if most := slices.Max(slices.Collect(maps.Values(crowds))); len(crowds) != moments || most > 2*n/moments {
+			t.Errorf("polled every %s, %d workloads share %d moments, and one has %d of them; want %d moments with %d each", interval, n, len(crowds), most, moments, n/moments)
+		}
 	}
 }
