@@ -328,7 +328,7 @@ func (l *lab) sameByHPA(ctx context.Context, f *fleet, long time.Duration) (floa
 	if err := group.Wait(); err != nil {
 		return 0, fmt.Errorf("create HPAs: %w", err)
 	}
-	pause(ctx, 2*l.pace.calm) // each has been looked at, which the HPA controller does every 15 s
+	pause(ctx, 20*time.Second) // each has been looked at, which the HPA controller does every 15 s
 	with, err := share(ctx, pid, long)
 	if err != nil {
 		return 0, err
