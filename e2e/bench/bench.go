@@ -52,7 +52,7 @@ type pace struct {
 
 func (o Options) pace() pace {
 	if o.Quick {
-		return pace{reactions: 30, calm: 8 * time.Second, rest: 30 * time.Second, intervals: 4, looks: 5}
+		return pace{reactions: 30, calm: 10 * time.Second, rest: 30 * time.Second, intervals: 4, looks: 5}
 	}
 	return pace{reactions: 60, calm: 15 * time.Second, rest: 2 * time.Minute, intervals: 8, looks: 20}
 }

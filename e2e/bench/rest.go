@@ -109,6 +109,9 @@ func (l *lab) thousand(ctx context.Context) error {
 			return err
 		}
 		l.report.add("adopt/1000/seconds", time.Since(began).Seconds(), "from the start of a process until each is adopted and decided on, beside the pods that start")
+		if err := l.podsReady(ctx, f, n-n/2); err != nil { // until then their workloads change, and it is not at rest
+			return err
+		}
 		l.say("at rest for %s", l.pace.rest)
 		r, err := l.rest(ctx, a, f.class, l.pace.rest)
 		if err != nil {
