@@ -56,7 +56,7 @@ demo: deps controlplane ## Watch the autoscaler at work on a real control plane;
 	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo $(if $(KEEP),-keep)
 
 .PHONY: bench
-bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; 22 minutes, or 7 with BENCH=quick.
+bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; about 20 minutes, or 7 with BENCH=quick.
 	@$(E2E) $(GO) build -o ../bin/bench ./cmd/bench && exec ../bin/bench -o ../build/bench.json $(if $(filter quick,$(BENCH)),-quick)
 
 .PHONY: docs

@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	quick := flag.Bool("quick", false, "leave out the rows of 5,000 workloads and measure shorter: 7 minutes instead of 22")
+	quick := flag.Bool("quick", false, "leave out the rows of 5,000 workloads and measure shorter: 7 minutes instead of 20")
 	out := flag.String("o", "bench.json", "file for the figures, as JSON")
 	seed := flag.Uint64("seed", 0, "chooses when work comes; 0 takes a new seed")
 	only := flag.String("only", "", "run these parts alone, with commas between them: "+strings.Join(bench.Parts(), ","))
