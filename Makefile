@@ -24,8 +24,11 @@ build: ## Build bin/autoscaler.
 image: ## Write the container image for amd64 and arm64 to build/autoscaler.oci.tar, and print its digest; IMAGE=… names it. It needs no container engine.
 	@$(E2E) $(GO) run ./cmd/image -o ../build/autoscaler.oci.tar $(if $(IMAGE),-name $(IMAGE))
 
+# What make soak runs are the tests named TestSoak…; make e2e runs all others.
+SOAK := ./image ./install ./rights ./differential
+
 .PHONY: test
-test: deps ## Run every check: unit, lint and e2e. All of them run and report, whichever fails.
+test: deps ## Run every check but soak, in about a quarter of an hour: unit, lint and e2e. All run and report, whichever fails.
 	@trap 'exit 130' INT TERM; failed=; \
 	for check in unit lint e2e; do \
 		echo "== make $$check"; \
@@ -36,11 +39,28 @@ test: deps ## Run every check: unit, lint and e2e. All of them run and report, w
 
 .PHONY: unit
 unit: deps ## Run the tests of the root module, with the race detector and in random order.
-	$(GO) test -race -shuffle=on ./...
+	@$(E2E) $(GO) build -o ../bin/gotest ./cmd/gotest
+	@bin/gotest -- -race -shuffle=on ./...
 
 .PHONY: e2e
-e2e: deps controlplane ## Run the tests on a real control plane, one cluster at a time.
-	$(E2E) $(GO) test -p 1 -timeout 45m ./...
+e2e: deps controlplane ## Run the field cases and the other tests on a real control plane, except those that take long.
+	@$(E2E) $(GO) run ./cmd/cases -in test
+	@$(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $$($(GO) list ./... | grep -v '/cases$$')
+
+.PHONY: soak
+soak: deps controlplane ## Run what takes long by nature, in about 40 minutes: fleets, bursts, permissions, installs, the image.
+	@$(E2E); failed=; \
+	$(GO) run ./cmd/cases -in soak || failed=1; \
+	$(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK) || failed=1; \
+	if [ -n "$$failed" ]; then echo "== failed: soak"; exit 1; fi
+
+.PHONY: deflake
+deflake: deps ## Run one test until it fails: CASES=JB-12, or PKG=./scaling/rivals TEST=TestAnHPAIsARival.
+ifneq ($(CASES),)
+	@$(E2E) $(GO) run ./cmd/cases -until-it-fails $(CASES)
+else
+	$(GO) test -race -count=1000000 -failfast -timeout=0 -run '^$(TEST)$$' $(PKG)
+endif
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests and cert-manager, once: about 9 minutes on 2 cores.

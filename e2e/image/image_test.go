@@ -216,7 +216,7 @@ func shipped(t *testing.T) string {
 	return dir
 }
 
-func TestAgainAndElsewhereTheDigestIsTheSame(t *testing.T) {
+func TestSoakTheDigestIsTheSameAgainAndElsewhere(t *testing.T) {
 	amd64 := image.Platforms()[0]
 	here, there := digest(t, build(t, root(t), amd64)), digest(t, build(t, shipped(t), amd64))
 	if here != there {
@@ -224,7 +224,7 @@ func TestAgainAndElsewhereTheDigestIsTheSame(t *testing.T) {
 	}
 }
 
-func TestArchiveHoldsEveryPlatform(t *testing.T) {
+func TestSoakArchiveHoldsEveryPlatform(t *testing.T) {
 	built := build(t, root(t), image.Platforms()...)
 	read := archived(t, built)
 	if got, want := digest(t, read), digest(t, built); got != want {
@@ -249,7 +249,7 @@ func TestArchiveHoldsEveryPlatform(t *testing.T) {
 	}
 }
 
-func TestProgramRunsInItsImage(t *testing.T) {
+func TestSoakProgramRunsInItsImage(t *testing.T) {
 	amd64 := image.Platforms()[0]
 	dir := rootFS(t, onlyImage(t, archived(t, build(t, root(t), amd64)), amd64))
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || "/"+entries[0].Name() != image.Program {
@@ -298,7 +298,7 @@ func instructions(t *testing.T) (lines map[string]string, compile, base string) 
 	return lines, compile, base
 }
 
-func TestDockerfileMakesTheSame(t *testing.T) {
+func TestSoakDockerfileMakesTheSame(t *testing.T) {
 	lines, compile, base := instructions(t)
 	config := imageConfig(t)
 	entrypoint, err := json.Marshal(config.Entrypoint)

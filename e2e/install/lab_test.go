@@ -42,8 +42,8 @@ type lab struct {
 	redis   *servers.Redis
 }
 
-// TestOnAPIServer are the installs on a real API server. Each leaves nothing behind for the next.
-func TestOnAPIServer(t *testing.T) {
+// TestSoakOnAPIServer are the installs on a real API server. Each leaves nothing behind for the next.
+func TestSoakOnAPIServer(t *testing.T) {
 	binaries, err := cluster.Build(t.Context(), cluster.BuildOptions{Progress: os.Stderr})
 	if err != nil {
 		t.Fatal(err)

@@ -10,11 +10,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
@@ -49,22 +47,6 @@ type Product struct {
 	port *ports.Port
 	// namespace and config are those of the install.
 	namespace, config string
-}
-
-// Build compiles the autoscaler into dir and returns the path; without cgo, as the image has it. Progress goes to w.
-func Build(ctx context.Context, dir string, w io.Writer) (string, error) {
-	root, err := tree.Root(ctx)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "autoscaler")
-	build := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/autoscaler")
-	build.Dir, build.Stdout, build.Stderr = root, w, w
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := build.Run(); err != nil {
-		return "", fmt.Errorf("build the autoscaler: %w", err)
-	}
-	return path, nil
 }
 
 // Install applies the shipped manifests and prepares a folder for the product's files below dir. The autoscaler itself is not running yet.

@@ -25,7 +25,7 @@ const (
 // onUsage is the role that triggers on cpu and memory need, and onJobs and onSpawn those of Jobs. They overlap, so each is proven without the other.
 const onUsage, onJobs, onSpawn = "autoscaler-resources", "autoscaler-jobs", "autoscaler-spawn"
 
-func TestRights(t *testing.T) {
+func TestSoakRights(t *testing.T) {
 	// Where the API server streams a list as a watch, the right to list is not used. Older ones do not, so the tour is one of lists and watches.
 	t.Setenv("KUBE_FEATURE_WatchListClient", "false")
 	l := newLab(t)

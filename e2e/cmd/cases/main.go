@@ -4,24 +4,25 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
 	"autoscale.io/e2e/cases"
+	"autoscale.io/e2e/gotest"
+	"autoscale.io/e2e/world"
 )
 
 func main() {
 	docs := flag.String("docs", "", "write the documentation of the cases to this file and run none")
+	in := flag.String("in", "", "run only the cases of this run: test or soak")
+	deflake := flag.Bool("until-it-fails", false, "run the cases again and again on one cluster until one fails")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), `cases [flags] [ID …] runs field cases, all without an ID, and prints a line for each:
 
@@ -34,7 +35,12 @@ It exits non-zero when a case fails, is skipped or does not exist.
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *docs, flag.Args())
+	var err error
+	if *docs != "" {
+		err = os.WriteFile(*docs, []byte(cases.Markdown()), 0o644) //nolint:gosec // G306: documentation is for everybody
+	} else {
+		err = run(ctx, world.Run(*in), *deflake, flag.Args())
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cases:", err)
@@ -42,96 +48,67 @@ It exits non-zero when a case fails, is skipped or does not exist.
 	}
 }
 
-func run(ctx context.Context, docs string, ids []string) error {
-	if docs != "" {
-		return os.WriteFile(docs, []byte(cases.Markdown()), 0o644) //nolint:gosec // G306: documentation is for everybody
-	}
-	known := map[string]cases.Case{}
-	var all []string
-	for _, c := range cases.All() {
-		known[c.ID] = c
-		all = append(all, c.ID)
-	}
-	if len(ids) == 0 {
-		ids = all
-	}
-	patterns := make([]string, 0, len(ids))
-	for _, id := range ids {
-		if _, ok := known[id]; !ok {
-			return fmt.Errorf("there is no case %s; there are %s", id, strings.Join(all, " "))
-		}
-		patterns = append(patterns, regexp.QuoteMeta(id))
-	}
-	passed, ended, err := test(ctx, "^TestCases$/^("+strings.Join(patterns, "|")+")$", known)
+// run runs the cases with these IDs, or those of a run; again and again if it is to deflake them.
+func run(ctx context.Context, in world.Run, deflake bool, ids []string) error {
+	chosen, err := choose(in, ids)
 	if err != nil {
 		return err
 	}
-	var missing []string
-	for _, id := range ids {
-		if !passed[id] {
+	left := map[string]world.Case{}
+	patterns := make([]string, 0, len(chosen))
+	for _, c := range chosen {
+		left[c.ID] = c
+		patterns = append(patterns, regexp.QuoteMeta(c.ID))
+	}
+	repeat := []string{"-count=1", "-timeout=60m"}
+	if deflake {
+		repeat = []string{"-count=1000000", "-failfast", "-timeout=0"}
+	}
+	err = gotest.Run(ctx, gotest.Options{
+		Args:    append(repeat, "-run", "^Test(Cases|Soak)$/^("+strings.Join(patterns, "|")+")$", "autoscale.io/e2e/cases"),
+		Slowest: 10,
+		Ended: func(r gotest.Result) {
+			_, id, _ := strings.Cut(r.Test, "/")
+			c, ok := left[id]
+			if !ok {
+				return
+			}
+			fmt.Printf("%s %s %.1fs %s\n", id, r.Action, r.Took.Seconds(), c.Holds)
+			if r.Action != "pass" {
+				fmt.Print(r.Output)
+				return
+			}
+			delete(left, id)
+		},
+	})
+	if len(left) > 0 {
+		var missing []string
+		for id := range left {
 			missing = append(missing, id)
 		}
+		slices.Sort(missing)
+		return fmt.Errorf("%d of %d did not pass: %s", len(missing), len(chosen), strings.Join(missing, " "))
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%d of %d did not pass: %s", len(missing), len(ids), strings.Join(missing, " "))
-	}
-	return ended
+	return err
 }
 
-// event is a line of go test -json.
-type event struct {
-	Action  string
-	Test    string
-	Elapsed float64
-	Output  string
-}
-
-// test runs the cases that match, prints a line for each as it ends, and returns those that passed and how go test itself ended.
-func test(ctx context.Context, pattern string, known map[string]cases.Case) (passed map[string]bool, ended, err error) {
-	command := exec.CommandContext(ctx, "go", "test", "-json", "-count=1", "-timeout=30m", "-run", pattern, "autoscale.io/e2e/cases")
-	command.Stderr = os.Stderr
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	out, err := command.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
+// choose returns the cases with the IDs, or all of a run, or all.
+func choose(in world.Run, ids []string) ([]world.Case, error) {
+	if in != "" && in != world.Test && in != world.Soak {
+		return nil, fmt.Errorf("there is no run %q; there are %s and %s", in, world.Test, world.Soak)
 	}
-	if err := command.Start(); err != nil {
-		return nil, nil, fmt.Errorf("run go test: %w", err)
-	}
-	passed, err = report(out, known)
-	if ended = command.Wait(); ended != nil {
-		ended = fmt.Errorf("go test: %w", ended)
-	}
-	return passed, ended, err
-}
-
-func report(out io.Reader, known map[string]cases.Case) (map[string]bool, error) {
-	passed := map[string]bool{}
-	logs := map[string]*strings.Builder{}
-	scanner := bufio.NewScanner(out)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		var e event
-		if err := json.Unmarshal(scanner.Bytes(), &e); err != nil {
-			fmt.Println(scanner.Text()) // a build failure is not JSON
-			continue
-		}
-		id := strings.TrimPrefix(e.Test, "TestCases/")
-		c, isCase := known[id]
-		switch {
-		case e.Action == "output" && isCase:
-			if logs[id] == nil {
-				logs[id] = &strings.Builder{}
-			}
-			logs[id].WriteString(e.Output)
-		case e.Action == "output" && e.Test == "", e.Action == "build-output":
-			fmt.Print(e.Output)
-		case isCase && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip"):
-			fmt.Printf("%s %s %.1fs %s\n", id, e.Action, e.Elapsed, c.Holds)
-			if passed[id] = e.Action == "pass"; !passed[id] && logs[id] != nil {
-				fmt.Print(logs[id].String())
-			}
+	var chosen []world.Case
+	var known []string
+	for _, c := range cases.All() {
+		known = append(known, c.ID)
+		if len(ids) > 0 && slices.Contains(ids, c.ID) || len(ids) == 0 && (in == "" || c.In == in) {
+			chosen = append(chosen, c)
 		}
 	}
-	return passed, scanner.Err()
+	for _, id := range ids {
+		if !slices.Contains(known, id) {
+			return nil, fmt.Errorf("there is no case %s; there are %s", id, strings.Join(known, " "))
+		}
+	}
+	return chosen, nil
 }

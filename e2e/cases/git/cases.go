@@ -1,0 +1,15 @@
+// Package git holds the field cases of manifests that are applied again: kubectl, Helm, Argo CD, Flux, federation layers and Argo Rollouts.
+//
+// It owns the cases alone; package world starts what they work with.
+package git
+
+import (
+	"slices"
+
+	"autoscale.io/e2e/world"
+)
+
+// Cases are the cases of this family.
+func Cases() []world.Case {
+	return slices.Concat(gitCases(), gitToolCases(), gitDuelCases(), gitBoundsCases(), customKindCases())
+}

@@ -1,0 +1,15 @@
+// Package jobs holds the field cases of Jobs and CronJobs: resize mode, spawn mode, and the permissions that they need.
+//
+// It owns the cases alone; package world starts what they work with.
+package jobs
+
+import (
+	"slices"
+
+	"autoscale.io/e2e/world"
+)
+
+// Cases are the cases of this family.
+func Cases() []world.Case {
+	return slices.Concat(jobResizeCases(), jobRightsCases(), spawnCases())
+}

@@ -1,0 +1,15 @@
+// Package security holds the field cases of what a user or a stolen token could reach: egress, Secrets and the fields that the autoscaler may write.
+//
+// It owns the cases alone; package world starts what they work with.
+package security
+
+import (
+	"slices"
+
+	"autoscale.io/e2e/world"
+)
+
+// Cases are the cases of this family.
+func Cases() []world.Case {
+	return slices.Concat(egressCases(), fenceCases(), secretCases())
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"autoscale.io/e2e/cases"
+	"autoscale.io/e2e/tree"
+	"autoscale.io/e2e/world"
+)
+
+func TestDocsAreFresh(t *testing.T) {
+	root, err := tree.Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(root, "docs", "cases.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != cases.Markdown() {
+		t.Error("docs/cases.md is stale; run: make docs")
+	}
+}
+
+// TestEveryCaseIsRun fails for a case that neither make test nor make soak runs, and for two cases with one ID.
+func TestEveryCaseIsRun(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range cases.All() {
+		if c.In != world.Test && c.In != world.Soak {
+			t.Errorf("case %s is in the run %q; want %s or %s", c.ID, c.In, world.Test, world.Soak)
+		}
+		if seen[c.ID] {
+			t.Errorf("there are two cases %s", c.ID)
+		}
+		seen[c.ID] = true
+	}
+}
+
+func TestAnUnknownCaseIsNamed(t *testing.T) {
+	if _, err := choose("", []string{"RS-01", "RS-99"}); err == nil || err.Error()[:26] != "there is no case RS-99; th" {
+		t.Errorf("the error is %v, want one that names RS-99", err)
+	}
+	if _, err := choose("all", nil); err == nil || err.Error() != `there is no run "all"; there are test and soak` {
+		t.Errorf("the error is %v", err)
+	}
+}
