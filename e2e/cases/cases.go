@@ -1,7 +1,7 @@
 // Package cases lists the field cases: failures that people have met with autoscalers in production, each as a test on
 // a real control plane with real servers and the shipped permissions. A folder below it is one family of cases.
 //
-// It owns the list and its documentation. Package world starts what the cases work with.
+// It owns the list and its documentation, and no case. Package world starts what the cases work with.
 package cases
 
 import (

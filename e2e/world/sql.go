@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"autoscale.io/e2e/product"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -30,14 +31,14 @@ func (w *World) Postgres(jobs int) *servers.Postgres {
 	return server
 }
 
-// SQLTrigger is a trigger on a server with a target of 1, read every second as the user reader with the password of the Secret db.
+// SQLTrigger is a trigger on a server with a target of 1, read every 200 ms as the user reader with the password of the Secret db.
 func (w *World) SQLTrigger(address, query string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return fmt.Sprintf("{type: postgres, host: %s, port: %s, username: reader, database: postgres, sslmode: disable, passwordFrom: {secret: db, key: password}, target: 1, interval: 1s, query: %q}",
-		host, port, query)
+	return fmt.Sprintf("{type: postgres, host: %s, port: %s, username: reader, database: postgres, sslmode: disable, passwordFrom: {secret: db, key: password}, target: 1, interval: %s, query: %q}",
+		host, port, product.TestInterval, query)
 }
 
 const CountJobs = "select count(*) from jobs"

@@ -1,3 +1,8 @@
+// Package world is what field cases work with: one cluster, one installed autoscaler and one Redis for all of them, and
+// for each case a namespace of its own, a record of all replica counts in it, and methods that do what users and tools do.
+//
+// It owns their start and their end, and how many cases run at a time. It knows no case: those are the packages below
+// cases. What only one family needs belongs into that family.
 package world
 
 import (

@@ -1,6 +1,6 @@
 // Package certs holds the field cases of the webhook's certificates, and what happens while the API server cannot reach the webhook.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package certs
 
 import (

@@ -1,6 +1,6 @@
 // Package decision holds the field cases of which replica count follows from the readings: zero, unknown triggers, fallback, pauses and odd numbers.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package decision
 
 import (

@@ -1,6 +1,6 @@
 // Package git holds the field cases of manifests that are applied again: kubectl, Helm, Argo CD, Flux, federation layers and Argo Rollouts.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package git
 
 import (

@@ -1,6 +1,6 @@
 // Package ha holds the field cases of several replicas of the autoscaler: Leases, takeover, outages of the API server and upgrades.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package ha
 
 import "autoscale.io/e2e/world"

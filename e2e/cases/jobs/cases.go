@@ -1,6 +1,6 @@
 // Package jobs holds the field cases of Jobs and CronJobs: resize mode, spawn mode, and the permissions that they need.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package jobs
 
 import (

@@ -1,6 +1,6 @@
 // Package managed holds the field cases of which workloads the autoscaler manages: kinds, other autoscalers, and release.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package managed
 
 import (

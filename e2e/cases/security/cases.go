@@ -1,6 +1,6 @@
 // Package security holds the field cases of what a user or a stolen token could reach: egress, Secrets and the fields that the autoscaler may write.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package security
 
 import (

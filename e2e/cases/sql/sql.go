@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"autoscale.io/e2e/product"
 	"autoscale.io/e2e/tree"
 	"autoscale.io/e2e/world"
 	"autoscale.io/scalers/scalertest/servers"
@@ -156,7 +157,7 @@ func notified(_ *testing.T, w *world.World) {
 	server := w.Postgres(1)
 	w.Exec(server.DB(), "delete from jobs")
 	w.Secret("db", world.Reads)
-	trigger := strings.Replace(w.SQLTrigger(server.Addr(), world.CountJobs), "interval: 1s", "interval: 1h, listen: jobs", 1)
+	trigger := strings.Replace(w.SQLTrigger(server.Addr(), world.CountJobs), "interval: "+product.TestInterval, "interval: 1h, listen: jobs", 1)
 	w.Create("worker", 0, world.Quick(world.Settings{"trigger.jobs": trigger}))
 	w.AwaitKnown("worker", "jobs", "1")
 	w.Await("the autoscaler listens", world.Soon, func(ctx context.Context) error {
@@ -236,7 +237,7 @@ func example(w *world.World, file string) *appsv1.Deployment {
 		d.Annotations[key] = value
 	}
 	const trigger = "autoscale.io/trigger.tasks"
-	d.Annotations[trigger] += "interval: 1s\n"
+	d.Annotations[trigger] += "interval: " + product.TestInterval + "\n"
 	return d
 }
 

@@ -1,6 +1,6 @@
 // Package webhook holds the field cases of admission: validation, the label and state that the webhook adds, and workloads that it did not process.
 //
-// It owns the cases alone; package world starts what they work with.
+// It owns the cases and nothing that they share: package world starts what they work with.
 package webhook
 
 import (
