@@ -38,6 +38,7 @@ type common struct {
 	units *semaphore.Weighted
 	total int64
 	excused
+	scrapers
 }
 
 // excused says which refused requests of the autoscaler are no fault.

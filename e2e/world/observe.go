@@ -185,7 +185,7 @@ func (w *World) AwaitDecisions(name string, n int) {
 
 // Metric is the value of a gauge of one Deployment of the case, as text.
 func (w *World) Metric(ctx context.Context, metric, name string, labels ...string) (string, error) {
-	text, err := w.Scaler.Metrics(ctx)
+	text, err := w.Metrics(ctx)
 	if err != nil {
 		return "", err
 	}

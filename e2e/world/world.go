@@ -42,7 +42,12 @@ func Flags() []string {
 // carries its class by the sweep. args are more flags, which win.
 func (w *World) StartAutoscaler(class, name string, args ...string) *product.Autoscaler {
 	w.T.Helper()
-	a, err := w.Product.Start(w.T.Context(), w.Namespace+"-"+name, append([]string{"--class=" + class, "--webhook=false"}, args...)...)
+	return w.startIn(w.Product, class, name, args...)
+}
+
+func (w *World) startIn(p *product.Product, class, name string, args ...string) *product.Autoscaler {
+	w.T.Helper()
+	a, err := p.Start(w.T.Context(), w.Namespace+"-"+name, append([]string{"--class=" + class, "--webhook=false"}, args...)...)
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -82,6 +87,26 @@ func (w *World) Own() {
 	w.T.Helper()
 	w.Class = w.Namespace
 	w.Scaler = w.StartAutoscaler(w.Class, "own", append(Flags(), "--sweep-interval=1s")...)
+}
+
+// OwnInstall installs the manifests once more for this case alone and starts an autoscaler from there, which replaces the
+// shared one from now on. It has an account and permissions of its own, whose cluster-wide names end with what is
+// returned. Its webhook is not served; see Class.
+func (w *World) OwnInstall() (ending string) {
+	w.T.Helper()
+	name := "own-" + w.Namespace
+	p, err := w.Product.Another(w.T.Context(), product.Another{Name: name, Webhook: w.ClosedAddress(), Only: []string{w.Namespace}})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() {
+		if err := p.Uninstall(context.Background()); err != nil {
+			w.T.Error(err)
+		}
+	})
+	w.Class = name
+	w.Scaler = w.startIn(p, w.Class, "own", append(Flags(), "--sweep-interval=1s")...)
+	return "-" + name
 }
 
 // annotations are those of a workload with settings, of the class of the case's autoscaler.

@@ -78,8 +78,8 @@ func pauseCycles(t *testing.T, w *world.World) {
 	for i := range 20 { // beside others that keep the autoscaler busy
 		w.Create(fmt.Sprint("other-", i), 1, world.Quick(world.Settings{"trigger.orders": w.Trigger(stream, world.Group)}))
 	}
-	for i := range 200 {
-		if i%80 == 40 { // every watch breaks and begins anew
+	for i := range 60 {
+		if i == 30 { // every watch breaks and begins anew
 			w.RestartAPIServer()
 		}
 		for _, pause := range []string{"true", ""} {
