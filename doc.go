@@ -21,6 +21,7 @@
 //   - scaling/poll decides when to read, scaling/board carries decisions, scaling/controller writes them through scaling/target, and scaling/report
 //     tells people. scaling/rivals knows who else scales a workload.
 //   - webhook validates annotations when they are applied and keeps a re-applied manifest from undoing a count. The rest works without it.
+//   - scaling/scalingtest runs all of that in virtual time, over an API server in memory; most tests about the whole loop belong there.
 //   - cmd/autoscaler wires the parts; cmd/docs renders the reference under docs from the struct tags that the decoder reads.
 //   - manifests installs it. e2e, a module of its own, has a real control plane without containers, and the field cases that run on it.
 //

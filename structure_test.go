@@ -31,6 +31,7 @@ var layers = [][]string{
 	{"scalers/builtin", "scaling/board", "scaling/shards"},
 	{"scaling/jobs", "scaling/poll", "scaling/target", "scaling/report", "scaling/rivals"},
 	{"scaling/controller", "webhook"},
+	{"scaling/scalingtest"},
 	{"cmd/*"},
 	{"e2e"},
 }
@@ -48,6 +49,7 @@ type rule struct {
 }
 
 var (
+	testHelpers    = []string{"scalers/scalertest", "scaling/scalingtest"}
 	clusterClients = []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "k8s.io/apiextensions-apiserver"}
 
 	rules = []rule{
@@ -65,8 +67,9 @@ var (
 			why: "polling thinks and never writes to the cluster, so it has no client that could"},
 		{of: []string{"scaling/controller"}, deny: []string{"autoscale.io/scalers"}, direct: true, why: "reconciling acts; it never reads a metric"},
 		{of: []string{"webhook"}, deny: []string{"autoscale.io/scaling", "autoscale.io/scalers"}, why: "admission answers from the request alone, within its two seconds"},
-		{of: []string{"annotations", "scalers", "scaling", "webhook"}, except: []string{"scalers/scalertest"}, deny: []string{"testing", "autoscale.io/scalers/scalertest"},
+		{of: []string{"annotations", "scalers", "scaling", "webhook", "cmd"}, except: testHelpers, deny: []string{"testing", "autoscale.io/scalers/scalertest", "autoscale.io/scaling/scalingtest"},
 			why: "helpers of tests do not belong into the product"},
+		{of: []string{"scaling/scalingtest/apiserver"}, deny: []string{"autoscale.io"}, why: "the API server in memory is a judge, too, and knows nothing of the product"},
 		{of: []string{"annotations", "scalers", "scaling", "webhook"}, deny: []string{"flag", "github.com/spf13/pflag", "os/signal", "autoscale.io/cmd", "autoscale.io/e2e"},
 			why: "flags, signals and wiring are the business of commands"},
 		{of: []string{"e2e/cluster", "e2e/controlplane", "e2e/certmanager"}, deny: []string{"autoscale.io/annotations", "autoscale.io/scalers", "autoscale.io/scaling", "autoscale.io/webhook"},
@@ -188,7 +191,10 @@ func TestImportFaults(t *testing.T) {
 		{"the judge may not share the servers", graph{"e2e/cluster": {"autoscale.io/scalers/scalertest/servers"}}, []string{
 			"e2e/cluster → autoscale.io/scalers/scalertest/servers: the control plane is the judge and knows nothing of the product",
 		}},
-		{"tests' helpers may know testing", graph{"scalers/scalertest/servers": {"testing"}}, nil},
+		{"tests' helpers may know testing", graph{"scalers/scalertest/servers": {"testing"}, "scaling/scalingtest": {"testing"}}, nil},
+		{"the product may not know the tests' helpers", graph{"cmd/autoscaler": {"autoscale.io/scaling/scalingtest"}}, []string{
+			"cmd/autoscaler → autoscale.io/scaling/scalingtest: helpers of tests do not belong into the product",
+		}},
 	} {
 		if got := importFaults(c.g); !slices.Equal(got, c.want) {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)

@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	crcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -127,6 +128,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	loop, err := crcontroller.NewTypedUnmanaged("workload", crcontroller.TypedOptions[board.Key]{
 		Reconciler:              c,
 		MaxConcurrentReconciles: c.Workers,
+		SkipNameValidation:      ptr.To(true), // a test has several autoscaler replicas in one process
 		LogConstructor: func(key *board.Key) logr.Logger {
 			if key == nil {
 				return c.Log

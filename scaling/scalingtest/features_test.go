@@ -1,0 +1,88 @@
+package scalingtest_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"autoscale.io/annotations"
+	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/scalingtest"
+)
+
+// TestASecretThatComesLate holds the replica count until the password can be read.
+func TestASecretThatComesLate(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.Source("orders").Password("s3cret")
+		w.Set("orders", 28)
+		w.Create(scalingtest.Deployment("worker", 3, scalingtest.Quick(settings{
+			"trigger.orders": scalingtest.Trigger("orders", ", passwordFrom: {secret: redis, key: password}"),
+		})))
+		w.AwaitEvent("worker", "TriggerUnknown", `secrets "redis" not found`, 5*time.Second)
+		w.Advance(time.Minute)
+		w.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "redis"}, Data: map[string][]byte{"password": []byte("s3cret")}})
+		w.AwaitReplicas("worker", 6, 10*time.Second)
+		w.WantCounts("worker", 3, 6)
+	})
+}
+
+func TestARolloutHoldsBackAScaleDown(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.Set("orders", 20)
+		w.Create(scalingtest.Deployment("worker", 4, onOrders(settings{"min-replicas": "1"})))
+		w.SetStatus("worker", `{"replicas":5,"updatedReplicas":1}`)
+		w.Set("orders", 0)
+		w.Advance(time.Minute)
+		if got := w.Decision("worker").Reason; got != decide.RollingOut {
+			t.Errorf("the reason of the decision is %s", got)
+		}
+		w.WantCounts("worker", 4)
+		w.SetStatus("worker", `{"replicas":4,"updatedReplicas":4}`)
+		w.AwaitReplicas("worker", 1, 5*time.Second)
+	})
+}
+
+// TestALongOutageHoldsTheReplicaCount also has a source that can tell when work arrives.
+func TestALongOutageHoldsTheReplicaCount(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.Source("orders").Wakes()
+		w.Set("orders", 28)
+		w.Create(scalingtest.Deployment("worker", 6, onOrders(settings{"polling-interval": "1h"})))
+		w.Advance(time.Minute)
+		w.Break("orders", "connection refused")
+		w.Advance(12 * time.Hour)
+		w.WantCounts("worker", 6)
+		w.Set("orders", 45)
+		w.Wake("orders")
+		w.AwaitReplicas("worker", 9, time.Second)
+	})
+}
+
+func TestRemovedAnnotationsRestoreTheReplicaCount(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		s := onOrders(settings{"on-removal": "restore"})
+		w.Create(scalingtest.Deployment("worker", 3, s))
+		w.AwaitReplicas("worker", 0, time.Minute)
+		w.Restart()
+		w.Advance(time.Minute)
+		for key := range s {
+			s[key] = ""
+		}
+		if err := w.Annotate("worker", s); err != nil {
+			t.Fatal(err)
+		}
+		w.Advance(time.Second)
+		w.WantCounts("worker", 3, 1, 0, 3)
+		if label, ok := w.Get("worker").GetLabels()[annotations.Bucket]; ok {
+			t.Errorf("the label %s stayed", label)
+		}
+		w.Scale("worker", 7)
+		w.Delete("worker")
+		w.Create(scalingtest.StatefulSet("worker", 2, onOrders(nil)))
+		w.Set("orders", 15)
+		w.AwaitReplicas("worker", 3, 5*time.Second)
+		w.WantCounts("worker", 2, 3)
+	})
+}
