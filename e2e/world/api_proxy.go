@@ -177,9 +177,7 @@ func (l *lateBody) Close() error { return l.close() }
 // StartBehind runs an autoscaler of a class of its own behind the proxy.
 func (w *World) StartBehind(p *APIProxy, class string) *product.Autoscaler {
 	w.T.Helper()
-	// The leases are longer than those of other cases, since the proxy makes everything slower.
-	return w.StartAutoscaler(class, class, append(Flags(), "--kubeconfig="+w.KubeconfigTo(p), "--sweep-interval=1s",
-		"--lease-duration=10s", "--lease-renew-deadline=8s", "--lease-retry-period=1s")...)
+	return w.StartAutoscaler(class, class, append(Flags(), "--kubeconfig="+w.KubeconfigTo(p), "--sweep-interval=1s")...)
 }
 
 // KubeconfigTo is the path of one that leads to the proxy.

@@ -33,12 +33,13 @@ func (w *World) RestartAPIServer() {
 	w.addStart(span{from, time.Now()})
 }
 
-// Flags of the autoscaler: short leases, since some cases kill it; a sweep every few seconds, since some do without the webhook.
+// Flags are those of an autoscaler here: Leases that a busy machine does not take away, and that do not hold up for long
+// who takes over; a sweep every few seconds, since some cases do without the webhook.
 func Flags() []string {
-	return []string{"--lease-duration=4s", "--lease-renew-deadline=3s", "--lease-retry-period=1s", "--sweep-interval=5s", extraKinds}
+	return []string{"--lease-duration=10s", "--lease-renew-deadline=8s", "--lease-retry-period=1s", "--sweep-interval=5s", extraKinds}
 }
 
-// start runs an autoscaler beside the shared one. It has a class of its own, so neither takes part in what is the other's, and serves no webhook, so it adopts what
+// StartAutoscaler runs an autoscaler beside the shared one. It has a class of its own, so neither takes part in what is the other's, and serves no webhook, so it adopts what
 // carries its class by the sweep. args are more flags, which win.
 func (w *World) StartAutoscaler(class, name string, args ...string) *product.Autoscaler {
 	w.T.Helper()

@@ -90,7 +90,8 @@ func (r *replicas) start(name string, args ...string) *replica {
 // run adds a replica that reaches the API server in a way of its own.
 func (r *replicas) run(name, kubeconfig string, args ...string) *product.Autoscaler {
 	r.w.T.Helper()
-	return r.w.StartAutoscaler(r.class, name, append(append(world.Flags(), "--kubeconfig="+kubeconfig, "--sweep-interval=1s"), args...)...)
+	return r.w.StartAutoscaler(r.class, name, append(append(world.Flags(), "--kubeconfig="+kubeconfig, "--sweep-interval=1s",
+		"--lease-duration="+leaseDuration.String(), "--lease-renew-deadline="+renewDeadline.String(), "--lease-retry-period=1s"), args...)...)
 }
 
 // held is how many buckets each replica holds by their leases; what has run out counts still.

@@ -46,8 +46,13 @@ func jobsSurviveRestart(t *testing.T, w *world.World) {
 		j.awaitStatus(name, "Ready", "True", "Reading", "")
 	}
 	w.Await("the Jobs are quiet", world.Soon, func(context.Context) error {
+		for i := range n {
+			if ready := j.read(fmt.Sprintf("w%d", i)).Status.Ready; ready == nil || *ready != 2 {
+				return fmt.Errorf("the Job controller has not counted the pods of w%d", i)
+			}
+		}
 		before := versions()
-		w.AwaitDecisions("w0", 2)
+		w.AwaitDecisions("w0", 5)
 		if !slices.Equal(before, versions()) {
 			return fmt.Errorf("they still change")
 		}

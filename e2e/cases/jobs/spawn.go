@@ -260,6 +260,7 @@ func spawnFloor(t *testing.T, w *world.World) {
 	s.awaitMade("consumer", 5)
 	w.AwaitDecisions("consumer", 4)
 	s.wantMade("consumer", 5)
+	s.awaitRunning("consumer", 5)
 	s.end("consumer", 1)
 	s.awaitMade("consumer", 6)
 	if _, _, most := s.seen("consumer"); most > 5 {
