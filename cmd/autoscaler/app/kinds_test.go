@@ -1,11 +1,20 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+
+	"autoscale.io/cmd/autoscaler/clients"
+	"autoscale.io/scaling/controller"
 )
 
 func TestParseKinds(t *testing.T) {
@@ -31,4 +40,84 @@ func TestParseKinds(t *testing.T) {
 			t.Errorf("%v:\n got %s\nwant %s", test.texts, got, test.want)
 		}
 	}
+}
+
+// kindsLater is a mapper to which kinds can be added while it is in use. It fails while failing is set.
+type kindsLater struct {
+	*meta.DefaultRESTMapper
+	failing error
+}
+
+// ResourceFor implements meta.RESTMapper.
+func (m *kindsLater) ResourceFor(r schema.GroupVersionResource) (schema.GroupVersionResource, error) {
+	if m.failing != nil {
+		return schema.GroupVersionResource{}, m.failing
+	}
+	return m.DefaultRESTMapper.ResourceFor(r)
+}
+
+// forgetful counts how often what is known of the API is thrown away.
+type forgetful struct {
+	discovery.CachedDiscoveryInterface
+	times int
+}
+
+// Invalidate implements discovery.CachedDiscoveryInterface.
+func (f *forgetful) Invalidate() { f.times++ }
+
+func TestKindsAreManagedFromWhenTheyAreServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mapper := &kindsLater{DefaultRESTMapper: meta.NewDefaultRESTMapper(nil)}
+		served := &forgetful{}
+		w := &wiring{loop: controller.New(controller.Options{}), absent: []string{"widgets.example.com", "rollouts.argoproj.io"}, ways: ways{Access: clients.Access{Served: served}}}
+		var logged lines
+		done := make(chan error, 1)
+		go func() { done <- w.awaitKinds(mapper, logged.log())(t.Context()) }()
+		// look lets the time between two looks go by.
+		look := func(want ...string) {
+			t.Helper()
+			<-time.After(18 * time.Second)
+			synctest.Wait()
+			if got := logged.take(); !slices.Equal(got, want) {
+				t.Errorf("logged\n%q, want\n%q", got, want)
+			}
+		}
+		manages := func(want string) {
+			t.Helper()
+			if got := fmt.Sprint(w.manages("example.com", "Widget"), w.manages("argoproj.io", "Rollout"), served.times); got != want {
+				t.Errorf("Widget, Rollout, times invalidated: got %s, want %s", got, want)
+			}
+		}
+		look(`"msg"="the API server does not serve these kinds of --kinds yet; each is managed from when it is" "kinds"=["widgets.example.com" "rollouts.argoproj.io"]`)
+		manages("false false 0")
+		mapper.failing = errors.New("no answer")
+		look(`"msg"="cannot look for the kinds that are not served yet; it is tried again" "error"="--kinds: kind \"widgets.example.com\": the API server does not serve it; want RESOURCE.GROUP such as deployments.apps: no answer"`)
+		mapper.failing = nil
+		mapper.Add(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}, meta.RESTScopeNamespace)
+		look(`"msg"="a kind of --kinds is served now and managed" "kind"="argoproj.io/v1alpha1, Kind=Rollout"`)
+		manages("false true 1")
+		look()
+		mapper.Add(schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"}, meta.RESTScopeNamespace)
+		look(`"msg"="a kind of --kinds is served now and managed" "kind"="example.com/v1, Kind=Widget"`)
+		manages("true true 2")
+		if err := <-done; err != nil { // nothing is left to wait for
+			t.Error(err)
+		}
+	})
+}
+
+func TestWaitingForKindsEndsWithTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		w := &wiring{absent: []string{"widgets.example.com"}}
+		var logged lines
+		done := make(chan error, 1)
+		go func() { done <- w.awaitKinds(meta.NewDefaultRESTMapper(nil), logged.log())(ctx) }()
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if err := <-done; err != nil || time.Since(began) != 0 {
+			t.Errorf("ended after %s with %v", time.Since(began), err)
+		}
+	})
 }
