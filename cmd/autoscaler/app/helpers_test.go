@@ -1,15 +1,11 @@
 package app
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
-	"fmt"
-	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -28,7 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// lines are what was logged, without the level.
+// info is how a line begins that is no error.
+const info = `"level"=0 `
+
+// lines are what was logged.
 type lines struct {
 	mu   sync.Mutex
 	text []string
@@ -38,7 +37,7 @@ func (l *lines) log() logr.Logger {
 	return funcr.New(func(_, line string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.text = append(l.text, strings.TrimPrefix(line, `"level"=0 `))
+		l.text = append(l.text, line)
 	}, funcr.Options{})
 }
 
@@ -49,6 +48,11 @@ func (l *lines) take() []string {
 	taken := l.text
 	l.text = nil
 	return taken
+}
+
+// errors returns the lines since the last call that are errors.
+func (l *lines) errors() []string {
+	return slices.DeleteFunc(l.take(), func(line string) bool { return strings.HasPrefix(line, info) })
 }
 
 // ownMetrics gives a test a registry of its own. In that of the process, each metric can be registered only once.
@@ -69,43 +73,6 @@ func newManager(t *testing.T, config *rest.Config, log logr.Logger) manager.Mana
 		t.Fatal(err)
 	}
 	return mgr
-}
-
-// stderr returns the log that fn writes to the standard error. Each record becomes a line of its sorted fields without
-// the time.
-func stderr(t *testing.T, fn func()) []string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "stderr")
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := os.Stderr
-	os.Stderr = file
-	defer func() { os.Stderr = before }()
-	fn()
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var logged []string
-	for line := range bytes.Lines(content) {
-		var record map[string]any
-		if err := json.Unmarshal(line, &record); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		var fields []string
-		for _, key := range slices.Sorted(maps.Keys(record)) {
-			if key != "time" {
-				fields = append(fields, fmt.Sprintf("%s=%v", key, record[key]))
-			}
-		}
-		logged = append(logged, strings.Join(fields, " "))
-	}
-	return logged
 }
 
 func pemOf(certificate *x509.Certificate) []byte {

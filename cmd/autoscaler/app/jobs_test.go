@@ -30,7 +30,7 @@ func names(kinds []controller.Kind) []string {
 func TestJobsAreManagedWherePermitted(t *testing.T) {
 	deployments, jobs, cronJobs := kindOf("apps", "Deployment", "deployments"), kindOf("batch", "Job", "jobs"), kindOf("batch", "CronJob", "cronjobs")
 	all := []controller.Kind{jobs, deployments, cronJobs}
-	const notManaged = `"msg"="Jobs and CronJobs are not managed, since this account may not list and patch Jobs; ` +
+	const notManaged = info + `"msg"="Jobs and CronJobs are not managed, since this account may not list and patch Jobs; ` +
 		`apply manifests/cluster-role-jobs.yaml and restart to have them managed"`
 	for _, c := range []struct {
 		name           string

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,7 +70,7 @@ func admissionReview(t *testing.T, user, kind, name, trigger string) []byte {
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"replicas": 1}}}
 	object.SetNamespace("shop")
 	object.SetName(name)
-	object.SetAnnotations(map[string]string{"autoscale.io/max-replicas": "5", "autoscale.io/trigger.orders": trigger})
+	object.SetAnnotations(map[string]string{"autoscale.io/class": "blue", "autoscale.io/max-replicas": "5", "autoscale.io/trigger.orders": trigger})
 	content, err := json.Marshal(admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
@@ -105,19 +105,19 @@ type running struct {
 }
 
 // start runs an autoscaler that manages Deployments with a certificate of files. It ends with the test at the latest.
-func start(t *testing.T, server *apiServer) *running {
+func start(t *testing.T, server *apiServer, log logr.Logger) *running {
 	t.Helper()
 	health, metrics, admission := reserve(t), reserve(t), reserve(t)
 	dir, trusted := certificateFiles(t)
-	o := parsed(t, "--kubeconfig="+server.kubeconfig(t), "--identity=one", "--kinds=deployments.apps",
+	o := parsed(t, "--kubeconfig="+server.kubeconfig(t), "--identity=one", "--class=blue", "--kinds=deployments.apps",
 		"--certs=files", "--cert-dir="+dir, "--webhook-host="+ports.Loopback, "--webhook-port="+admission.Digits(),
-		"--metrics-bind-address="+metrics.String(), "--health-probe-bind-address="+health.String(), "--log-level=error")
+		"--metrics-bind-address="+metrics.String(), "--health-probe-bind-address="+health.String())
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	var err error
 	go func() {
 		defer close(ended)
-		err = Run(ctx, *o)
+		err = run(ctx, *o, log)
 	}()
 	end := func() error {
 		stop()
@@ -136,18 +136,20 @@ func start(t *testing.T, server *apiServer) *running {
 	}
 }
 
+// isBucket says whether a Lease is that of a bucket of the class.
+func isBucket(name string) bool {
+	return strings.HasPrefix(name, "autoscaler-bucket-") && strings.HasSuffix(name, "-blue")
+}
+
 // held is the number of buckets that this replica holds by their Leases.
 func (r *running) held() (n int) {
 	for name, holder := range r.leases() {
-		if strings.HasPrefix(name, "autoscaler-bucket-") && holder == "one" {
+		if isBucket(name) && holder == "one" {
 			n++
 		}
 	}
 	return n
 }
-
-// TestMain also wants that nothing of an autoscaler goes on when Run has returned.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // ran says that the loop has run in this process. controller-runtime refuses a second one of its name.
 var ran atomic.Bool
@@ -162,30 +164,29 @@ func TestRunWorksUntilItsContextEnds(t *testing.T) {
 		"metadata": map[string]any{"name": "api-hpa", "namespace": "shop"},
 		"spec":     map[string]any{"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}},
 	})
-	logged := stderr(t, func() {
-		r := start(t, server)
-		await(t, "this replica holds 16 buckets", func() bool { return r.held() == 16 })
-		await(t, "Deployments are watched for each bucket", func() bool { return r.asked("GET /apis/apps/v1/deployments") >= 2*16 })
-		await(t, "the webhook is ready", func() bool { return do(t.Context(), r.client, http.MethodGet, r.health+"/readyz", nil) == "200 ok" })
-		if got := do(t.Context(), r.client, http.MethodGet, r.health+"/healthz", nil); got != "200 ok" {
-			t.Errorf("/healthz: %s", got)
+	var logged lines
+	r := start(t, server, logged.log())
+	await(t, "this replica holds 16 buckets", func() bool { return r.held() == 16 })
+	await(t, "Deployments are watched for each bucket", func() bool { return r.asked("GET /apis/apps/v1/deployments") >= 2*16 })
+	await(t, "the webhook is ready", func() bool { return do(t.Context(), r.client, http.MethodGet, r.health+"/readyz", nil) == "200 ok" })
+	if got := do(t.Context(), r.client, http.MethodGet, r.health+"/healthz", nil); got != "200 ok" {
+		t.Errorf("/healthz: %s", got)
+	}
+	scraped := do(t.Context(), r.client, http.MethodGet, r.metrics, nil)
+	for _, want := range []string{"autoscale_buckets_held 16", "autoscale_webhook_certificate_expiry_timestamp_seconds 4.1024448e+09", "autoscale_admission_last_request_timestamp_seconds 0"} {
+		if !strings.Contains(scraped, "\n"+want+"\n") {
+			t.Errorf("the metrics lack %q", want)
 		}
-		scraped := do(t.Context(), r.client, http.MethodGet, r.metrics, nil)
-		for _, want := range []string{"autoscale_buckets_held 16", "autoscale_webhook_certificate_expiry_timestamp_seconds 4.1024448e+09", "autoscale_admission_last_request_timestamp_seconds 0"} {
-			if !strings.Contains(scraped, "\n"+want+"\n") {
-				t.Errorf("the metrics lack %q", want)
-			}
-		}
-		wantAnswers(t, r)
-		if err := r.end(); err != nil {
-			t.Errorf("Run ended with %v", err)
-		}
-	})
-	if len(logged) > 0 {
-		t.Errorf("errors were logged: %q", logged)
+	}
+	wantAnswers(t, r)
+	if err := r.end(); err != nil {
+		t.Errorf("Run ended with %v", err)
+	}
+	if got := logged.errors(); len(got) > 0 {
+		t.Errorf("errors were logged: %q", got)
 	}
 	for name, holder := range server.leases() {
-		if !strings.HasPrefix(name, "autoscaler-bucket-") || holder != "" {
+		if !isBucket(name) || holder != "" {
 			t.Errorf("the Lease %s of %q is left", name, holder)
 		}
 	}
@@ -210,6 +211,17 @@ func wantAnswers(t *testing.T, r *running) {
 	}
 }
 
+func TestRunRefusesFlagsBeforeAnythingElse(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--namespace=":     "--namespace: missing; want the namespace that the autoscaler runs in (or $POD_NAMESPACE)",
+		"--log-level=loud": `--log-level: got "loud", want debug, info, warn or error`,
+	} {
+		if err := Run(t.Context(), *parsed(t, flag, "--kubeconfig=/not/there")); err == nil || err.Error() != want {
+			t.Errorf("%s:\n got %v\nwant %s", flag, err, want)
+		}
+	}
+}
+
 func TestRunSaysWhyItCannotStart(t *testing.T) {
 	server, closed := newAPIServer(t), newAPIServer(t)
 	kubeconfig, gone := "--kubeconfig="+server.kubeconfig(t), "--kubeconfig="+closed.kubeconfig(t)
@@ -221,8 +233,6 @@ func TestRunSaysWhyItCannotStart(t *testing.T) {
 		args            []string
 		want            string
 	}{
-		{"no namespace", "", []string{"--namespace="}, "--namespace: missing; want the namespace that the autoscaler runs in (or $POD_NAMESPACE)"},
-		{"an unknown log level", "", []string{"--log-level=loud"}, `--log-level: got "loud", want debug, info, warn or error`},
 		{"no kubeconfig", "", []string{"--kubeconfig=" + dir + "/none"}, "find the API server: stat " + dir + "/none: no such file or directory"},
 		{"an address without a port", "", []string{kubeconfig, "--health-probe-bind-address=nowhere"},
 			"set up the process: error listening on nowhere: listen tcp: address nowhere: missing port in address"},
@@ -241,10 +251,12 @@ func TestRunSaysWhyItCannotStart(t *testing.T) {
 			ownMetrics(t)
 			server.forbid(c.forbidden)
 			o := parsed(t, append([]string{"--metrics-bind-address=0", "--health-probe-bind-address=0"}, c.args...)...)
-			var err error
-			logged := stderr(t, func() { err = Run(t.Context(), *o) })
-			if got := fmt.Sprint(err); got != c.want || len(logged) > 0 {
-				t.Errorf("\n got %s\nwant %s\nlogged %q", got, c.want, logged)
+			var logged lines
+			if got := fmt.Sprint(run(t.Context(), *o, logged.log())); got != c.want {
+				t.Errorf("\n got %s\nwant %s", got, c.want)
+			}
+			if got := logged.errors(); len(got) > 0 {
+				t.Errorf("errors were logged: %q", got)
 			}
 		})
 	}
