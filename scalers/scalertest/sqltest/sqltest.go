@@ -259,7 +259,8 @@ func NoAnswerInTime(t *testing.T, source *scalers.Source) {
 	if reading, err := source.Read(ctx); err == nil || !strings.Contains(err.Error(), "no answer in time") {
 		t.Errorf("read %+v, %v of a frozen server", reading, err)
 	}
-	if took := time.Since(start); took > time.Second {
+	// The margin is for a busy machine. The server stays frozen for longer.
+	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }
