@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 
@@ -85,6 +86,41 @@ func TestTheExpiryOfTheCertificateIsAMetric(t *testing.T) {
 		}
 		if got := endOf(mgr.Start); got != "" {
 			t.Errorf("%s: the manager ended with %s", args, got)
+		}
+	}
+}
+
+func TestTheSourcesOfACertificate(t *testing.T) {
+	for mode, want := range map[string]string{
+		"self-signed":  "asks cert-manager: false, makes a Secret: true, serves: true",
+		"cert-manager": "asks cert-manager: true, makes a Secret: false, serves: false",
+		"auto":         "asks cert-manager: true, makes a Secret: true, serves: true",
+	} {
+		var logged lines
+		w := wired(t, "--certs="+mode)
+		get, run, _, err := w.certificates(newManager(t, elsewhere(), logged.log()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- run(ctx) }()
+		said := ""
+		await(t, "a certificate, or why there is none", func() bool {
+			said += strings.Join(logged.take(), "\n")
+			_, err := get(nil)
+			return err == nil || strings.Contains(said, "is not in order yet")
+		})
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		said += strings.Join(logged.take(), "\n")
+		asks := strings.Contains(said, `"cert-manager is not installed: the API server does not serve cert-manager.io/v1`)
+		_, secret := w.Kube.CoreV1().Secrets("autoscale-system").Get(t.Context(), "autoscaler-webhook", metav1.GetOptions{})
+		_, certificate := get(nil)
+		if got := fmt.Sprintf("asks cert-manager: %t, makes a Secret: %t, serves: %t", asks, secret == nil, certificate == nil); got != want {
+			t.Errorf("%s:\n got %s\nwant %s\nlogged %s", mode, got, want, said)
 		}
 	}
 }
