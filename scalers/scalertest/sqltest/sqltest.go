@@ -168,8 +168,8 @@ func (k Kit) ManyShareFew(t *testing.T, server Server, more, slow string, value 
 	}
 	start := time.Now()
 	reading.Wait()
-	// One by one, three at a time, they would take 17 s.
-	if took := time.Since(start); took > 5*time.Second {
+	// One by one, three at a time, they would take 17 s. The margin is for a busy machine.
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("100 identical queries of half a second took %s together", took)
 	}
 }
