@@ -90,7 +90,8 @@ func TestNobodyWaitsLongerThanItsOwnDeadline(t *testing.T) {
 	})
 	began := time.Now()
 	err := shared.do(hasty, redis.NewCmd(hasty, "PING"))
-	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
+	// The margin is for a busy machine. The patient one waits for longer.
+	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 2*time.Second {
 		t.Errorf("%v after %s, want the end of its own 50ms", err, took)
 	}
 	cancelPatient()

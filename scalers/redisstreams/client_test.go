@@ -153,7 +153,8 @@ func TestNetworkFaults(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s: got %+v, want an error", name, count)
 			}
-			if late := time.Since(start) - deadline; late > 200*time.Millisecond {
+			// A busy machine is late by tenths of a second. Without the deadline, the client's own limit would end the read.
+			if late := time.Since(start) - deadline; late > ioTimeout/2 {
 				t.Errorf("%s: %v after the deadline", name, late)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"autoscale.io/scalers"
@@ -88,12 +89,12 @@ func TestNodesThatAServerNames(t *testing.T) {
 		slots := func(host, port string) string {
 			return array(array(":0\r\n", ":16383\r\n", array(bulk(host), ":"+port+"\r\n", bulk("id"))))
 		}
-		var own string
+		var own atomic.Value // a client of the turn before may still ask
 		redirecting := func(redirect string) func(string) string {
 			return func(command string) string {
 				switch {
 				case command == "cluster slots":
-					host, port, _ := net.SplitHostPort(own)
+					host, port, _ := net.SplitHostPort(own.Load().(string))
 					return slots(host, port)
 				case strings.HasPrefix(strings.ToLower(command), "xinfo"):
 					return "-" + redirect + " 1 " + named + "\r\n"
@@ -120,9 +121,9 @@ func TestNodesThatAServerNames(t *testing.T) {
 				return unknown
 			}},
 		} {
-			own = fake(t, server.answer)
+			own.Store(fake(t, server.answer))
 			dials := &recorder{}
-			err := attempt(t, dials.dial, fmt.Sprintf("mode: %s, address: %q", server.mode, own))
+			err := attempt(t, dials.dial, fmt.Sprintf("mode: %s, address: %q", server.mode, own.Load()))
 			if err == nil {
 				t.Errorf("%s of %s: read from nowhere", name, named)
 			}

@@ -241,15 +241,19 @@ func TestABrokenWaitIsTold(t *testing.T) {
 func TestCloseDoesNotWaitForAnXREAD(t *testing.T) {
 	server := servers.MustRedis(t, servers.RedisOptions{})
 	b := scalertest.NewBench(t, Definition)
-	h := hear(t, b, on(server.Addr(), "s"))
-	listens(t, server.Client(), 1)
-	began := time.Now()
-	h.end()
-	scalertest.Close(t, h.source)
-	if took := time.Since(began); took > listenFor/2 {
-		t.Errorf("closing took %s, want less than the %s of an XREAD", took, listenFor)
+	least := time.Hour
+	for range 5 { // a busy machine can be late, and hardly five times
+		h := hear(t, b, on(server.Addr(), "s"))
+		listens(t, server.Client(), 1)
+		began := time.Now()
+		h.end()
+		scalertest.Close(t, h.source)
+		least = min(least, time.Since(began))
+		listens(t, server.Client(), 0)
 	}
-	listens(t, server.Client(), 0)
+	if least > listenFor/2 {
+		t.Errorf("closing took %s, want less than the %s of an XREAD", least, listenFor)
+	}
 }
 
 func TestPendingIsOnlyPolled(t *testing.T) {

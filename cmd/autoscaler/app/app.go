@@ -49,6 +49,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	return run(ctx, o, log)
+}
+
+// run is Run with a log, and without the settings that hold for the whole process.
+func run(ctx context.Context, o Options, log logr.Logger) error {
 	config, err := connect(o.Kubeconfig)
 	if err != nil {
 		return err

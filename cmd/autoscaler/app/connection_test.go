@@ -3,11 +3,16 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/client-go/kubernetes"
 )
 
 // hangs never answers.
@@ -96,5 +101,52 @@ func TestAListEndsAndAWatchDoesNot(t *testing.T) {
 				t.Errorf("%s: closed: %v, %t, %v", url, err, content.closed, content.ctx.Err())
 			}
 		})
+	}
+}
+
+func TestTheConnectionIsBounded(t *testing.T) {
+	const idle, timeout = "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"
+	t.Setenv(idle, "") // both are put back after the test
+	t.Setenv(timeout, "7")
+	if err := os.Unsetenv(idle); err != nil {
+		t.Fatal(err)
+	}
+	server := newAPIServer(t)
+	config, err := connect(server.kubeconfig(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(config.Host, " ", config.QPS, " ", config.UserAgent, " ", config.Dial != nil); got != server.URL+" -1 autoscale.io true" {
+		t.Errorf("got %s", got)
+	}
+	if got := os.Getenv(idle) + " " + os.Getenv(timeout); got != "5 7" {
+		t.Errorf("the health check of connections: got %s, want 5 s, and the 7 s of the environment", got)
+	}
+	var chain []string
+	transport := config.WrapTransport(hangs{})
+	for {
+		chain = append(chain, fmt.Sprintf("%T", transport))
+		wrapper, ok := transport.(interface{ WrappedRoundTripper() http.RoundTripper })
+		if !ok {
+			break
+		}
+		transport = wrapper.WrappedRoundTripper()
+	}
+	if got := strings.Join(chain, " "); got != "app.deadlines shards.fence app.hangs" {
+		t.Errorf("requests pass %s", got)
+	}
+	access, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user, err := whoAmI(t.Context(), access); user != ownUser || err != nil {
+		t.Errorf("got %q, %v", user, err)
+	}
+}
+
+func TestWithoutAKubeconfigThereIsNoConnection(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none")
+	if _, err := connect(path); err == nil || err.Error() != "find the API server: stat "+path+": no such file or directory" {
+		t.Errorf("got %v", err)
 	}
 }

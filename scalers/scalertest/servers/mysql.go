@@ -89,7 +89,7 @@ func (m *MySQL) data() string { return filepath.Join(m.dir, "data") }
 
 // small keeps the files and the waits for the disk few: the data need not outlive the machine.
 func small() []string {
-	return []string{"--innodb-log-file-size=4M", "--innodb-doublewrite=0", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"}
+	return []string{"--innodb-log-file-size=4M", "--innodb-doublewrite=0", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=16M"}
 }
 
 func (m *MySQL) create(installer string) error {

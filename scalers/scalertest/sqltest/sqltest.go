@@ -168,8 +168,8 @@ func (k Kit) ManyShareFew(t *testing.T, server Server, more, slow string, value 
 	}
 	start := time.Now()
 	reading.Wait()
-	// One by one, three at a time, they would take 17 s.
-	if took := time.Since(start); took > 5*time.Second {
+	// One by one, three at a time, they would take 17 s. The margin is for a busy machine.
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("100 identical queries of half a second took %s together", took)
 	}
 }
@@ -259,7 +259,8 @@ func NoAnswerInTime(t *testing.T, source *scalers.Source) {
 	if reading, err := source.Read(ctx); err == nil || !strings.Contains(err.Error(), "no answer in time") {
 		t.Errorf("read %+v, %v of a frozen server", reading, err)
 	}
-	if took := time.Since(start); took > time.Second {
+	// The margin is for a busy machine. The server stays frozen for longer.
+	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }
