@@ -20,6 +20,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/e2e/product"
+	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/scalers/scalertest/servers"
 )
 
@@ -92,11 +93,15 @@ func (w *World) Own() {
 
 // OwnInstall installs the manifests once more for this case alone and starts an autoscaler from there, which replaces the
 // shared one from now on. It has an account and permissions of its own, whose cluster-wide names end with what is
-// returned. Its webhook is not served; see Class.
+// returned, and a webhook of its own.
 func (w *World) OwnInstall() (ending string) {
 	w.T.Helper()
 	name := "own-" + w.Namespace
-	p, err := w.Product.Another(w.T.Context(), product.Another{Name: name, Webhook: w.ClosedAddress(), Only: []string{w.Namespace}})
+	webhook, err := ports.Reserve()
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	p, err := w.Product.Another(w.T.Context(), product.Another{Name: name, Webhook: webhook.String(), Only: []string{w.Namespace}})
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -106,7 +111,9 @@ func (w *World) OwnInstall() (ending string) {
 		}
 	})
 	w.Class = name
-	w.Scaler = w.startIn(p, w.Class, "own", append(Flags(), "--sweep-interval=1s")...)
+	w.Scaler = w.startIn(p, w.Class, "own", append(Flags(), "--sweep-interval=1s", "--webhook=true",
+		"--webhook-port="+webhook.Digits(), "--certs=self-signed", "--cert-hosts="+ports.Loopback)...)
+	w.AwaitWebhook(true)
 	return "-" + name
 }
 

@@ -68,22 +68,6 @@ func webhookAt(w *world.World, ctx context.Context, url string) (before string, 
 	return *config.Webhooks[0].ClientConfig.URL, err
 }
 
-// awaitWebhook waits until the API server calls the webhook, or does not.
-func awaitWebhook(w *world.World, called bool) {
-	w.T.Helper()
-	probe := w.Deployment("probe", 1, world.Quick(world.Settings{"trigger.orders": w.Trigger(w.Stream("probe"), "")}))
-	w.Await(fmt.Sprintf("the webhook is called: %t", called), world.Soon, func(ctx context.Context) error {
-		answer, err := w.Kube.AppsV1().Deployments(w.Namespace).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err != nil {
-			return err
-		}
-		if labelled := answer.Labels[annotations.Bucket] != ""; labelled != called {
-			return fmt.Errorf("labelled: %t", labelled)
-		}
-		return nil
-	})
-}
-
 func syncWithoutWebhook(t *testing.T, w *world.World) {
 	d := w.AtSix("worker")
 	before, err := webhookAt(w, t.Context(), "https://"+w.ClosedAddress()+"/mutate")
@@ -96,14 +80,14 @@ func syncWithoutWebhook(t *testing.T, w *world.World) {
 		}
 	}
 	t.Cleanup(func() { back(context.Background()) })
-	awaitWebhook(w, false)
+	w.AwaitWebhook(false)
 	if err := w.ClientSideApply(d); err != nil {
 		t.Fatal(err)
 	}
 	w.AwaitCounts("worker", 2, 6, 2, 6)
 	w.AwaitEvent("worker", "ScaledByOther", "^kubectl-client-side-apply changed replicas from 6 to 2$")
 	back(t.Context())
-	awaitWebhook(w, true)
+	w.AwaitWebhook(true)
 	for range 3 {
 		if err := w.ClientSideApply(d); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"autoscale.io/e2e/cases"
 	"autoscale.io/e2e/tree"
 	"autoscale.io/e2e/world"
+	"autoscale.io/scaling/scalingtest/fieldcases"
 )
 
 func TestDocsAreFresh(t *testing.T) {
@@ -35,6 +36,11 @@ func TestEveryCaseIsRun(t *testing.T) {
 			t.Errorf("there are two cases %s", c.ID)
 		}
 		seen[c.ID] = true
+	}
+	for _, c := range fieldcases.All() {
+		if !seen[c.ID] {
+			t.Errorf("the case %s in memory has no documentation; add it to its family in e2e/cases", c.ID)
+		}
 	}
 }
 
