@@ -77,8 +77,13 @@ func newAPIServer(t *testing.T) *apiServer {
 // kubeconfig writes a kubeconfig for the server and returns its path.
 func (s *apiServer) kubeconfig(t *testing.T) string {
 	t.Helper()
+	return writeKubeconfig(t, &api.Cluster{Server: s.URL, CertificateAuthorityData: pemOf(s.Certificate())})
+}
+
+func writeKubeconfig(t *testing.T, cluster *api.Cluster) string {
+	t.Helper()
 	config := api.NewConfig()
-	config.Clusters["test"] = &api.Cluster{Server: s.URL, CertificateAuthorityData: pemOf(s.Certificate())}
+	config.Clusters["test"] = cluster
 	config.AuthInfos["test"] = &api.AuthInfo{Token: "token"}
 	config.Contexts["test"] = &api.Context{Cluster: "test", AuthInfo: "test"}
 	config.CurrentContext = "test"

@@ -49,8 +49,8 @@ func TestEverythingWritesToOneLog(t *testing.T) {
 		var stderr bytes.Buffer
 		child := exec.CommandContext(t.Context(), program, "-test.run=^"+t.Name()+"$")
 		child.Env, child.Stderr = append(os.Environ(), logLevel+"="+level), &stderr
-		if err := child.Run(); err != nil {
-			t.Fatalf("%s: %v: %s", level, err, stderr.String())
+		if output, err := child.Output(); err != nil {
+			t.Fatalf("%s: %v: %s%s", level, err, output, stderr.String())
 		}
 		got := ""
 		for line := range bytes.Lines(stderr.Bytes()) {
@@ -62,9 +62,13 @@ func TestEverythingWritesToOneLog(t *testing.T) {
 	}
 }
 
-// writeLog makes the parts of a process write to the log.
+// writeLog makes the parts of a process write to the log. Run, which sets it first, ends at once without a kubeconfig.
 func writeLog(t *testing.T, level string) {
 	t.Helper()
+	const want = "find the API server: stat /not/there: no such file or directory"
+	if err := Run(t.Context(), *parsed(t, "--log-level="+level, "--kubeconfig=/not/there")); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
 	log, err := parsed(t, "--log-level="+level).startLog()
 	if err != nil {
 		t.Fatal(err)

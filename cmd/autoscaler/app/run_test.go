@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"autoscale.io/scalers/scalertest/ports"
 	"autoscale.io/webhook"
@@ -223,10 +224,8 @@ func TestRunRefusesFlagsBeforeAnythingElse(t *testing.T) {
 }
 
 func TestRunSaysWhyItCannotStart(t *testing.T) {
-	server, closed := newAPIServer(t), newAPIServer(t)
-	kubeconfig, gone := "--kubeconfig="+server.kubeconfig(t), "--kubeconfig="+closed.kubeconfig(t)
-	address := strings.TrimPrefix(closed.URL, "https://")
-	closed.Close()
+	server, nobody := newAPIServer(t), reserve(t).String()
+	kubeconfig, gone := "--kubeconfig="+server.kubeconfig(t), "--kubeconfig="+writeKubeconfig(t, &api.Cluster{Server: "https://" + nobody})
 	dir := t.TempDir()
 	for _, c := range []struct {
 		name, forbidden string
@@ -237,7 +236,7 @@ func TestRunSaysWhyItCannotStart(t *testing.T) {
 		{"an address without a port", "", []string{kubeconfig, "--health-probe-bind-address=nowhere"},
 			"set up the process: error listening on nowhere: listen tcp: address nowhere: missing port in address"},
 		{"no API server", "", []string{gone}, `--kinds: kind "deployments.apps": the API server does not serve it; want RESOURCE.GROUP such as deployments.apps: ` +
-			`failed to get server groups: Get "` + closed.URL + `/api": dial tcp ` + address + ": connect: connection refused"},
+			`failed to get server groups: Get "https://` + nobody + `/api": dial tcp ` + nobody + ": connect: connection refused"},
 		{"a kind that is not served", "", []string{kubeconfig, "--kinds=deploymnets.apps"},
 			`--kinds: kind "deploymnets.apps": the API server does not serve it; want RESOURCE.GROUP such as deployments.apps: no matches for apps/, Resource=deploymnets`},
 		{"no answer about Jobs", "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews", []string{kubeconfig, "--kinds=jobs.batch"},
