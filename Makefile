@@ -5,6 +5,7 @@ FUZZTIME ?= 10s
 CASES ?=
 BENCH ?=
 KEEP ?=
+DEMO ?= queue
 IMAGE ?=
 
 # The control plane of the module e2e is compiled with -trimpath; what shares its packages is, too, or they are compiled twice.
@@ -44,7 +45,6 @@ e2e: deps controlplane ## Run the tests on a real control plane, one cluster at 
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests and cert-manager, once: about 9 minutes on 2 cores.
-	@echo "controlplane: compiling its builder (a first time takes about 2 minutes)"
 	@$(E2E) $(GO) run ./cmd/controlplane
 
 .PHONY: cases
@@ -52,8 +52,10 @@ cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-0
 	$(E2E) $(GO) run ./cmd/cases $(CASES)
 
 .PHONY: demo
-demo: deps controlplane ## Watch the autoscaler at work on a real control plane; KEEP=1 leaves it running.
-	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo $(if $(KEEP),-keep)
+demo: ## Watch the autoscaler on a real control plane; DEMO=cpu scales on CPU usage, KEEP=1 leaves everything running.
+	@e2e/tools/deps.sh go $(if $(filter queue,$(DEMO)),redis-server)
+	@[ -x bin/demo ] || echo "demo: compiling the program that shows the progress (about 20 seconds the first time)"
+	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo -story=$(DEMO) $(if $(KEEP),-keep)
 
 .PHONY: bench
 bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; about 20 minutes, or 7 with BENCH=quick.
