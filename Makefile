@@ -8,8 +8,9 @@ KEEP ?=
 DEMO ?= queue
 IMAGE ?=
 
-# The control plane of the module e2e is compiled with -trimpath; what shares its packages is, too, or they are compiled twice.
-E2E := cd e2e && GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+# The control plane of the module e2e and the autoscaler that the tests start are compiled with -trimpath and without cgo;
+# what shares their packages is, too, or the packages are compiled twice.
+E2E := cd e2e && CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
 
 .DEFAULT_GOAL := help
 
