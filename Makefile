@@ -46,7 +46,7 @@ e2e: deps controlplane ## Run the tests on a real control plane, one cluster at 
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests and cert-manager, once: about 9 minutes on 2 cores.
-	@$(E2E) $(GO) run ./cmd/controlplane
+	@e2e/tools/run.sh controlplane
 
 .PHONY: cases
 cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-01 GO-02"; without any, all.
@@ -55,8 +55,7 @@ cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-0
 .PHONY: demo
 demo: ## Watch the autoscaler on a real control plane; DEMO=cpu scales on CPU usage, KEEP=1 leaves everything running.
 	@e2e/tools/deps.sh go $(if $(filter queue,$(DEMO)),redis-server)
-	@[ -x bin/demo ] || echo "demo: compiling the program that shows the progress (about 20 seconds the first time)"
-	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo -story=$(DEMO) $(if $(KEEP),-keep)
+	@exec e2e/tools/run.sh demo -story=$(DEMO) $(if $(KEEP),-keep)
 
 .PHONY: bench
 bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; about 20 minutes, or 7 with BENCH=quick.

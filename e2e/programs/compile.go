@@ -33,7 +33,12 @@ func (j Job) Compile(ctx context.Context, w io.Writer) error {
 	defer screen.clear()
 	screen.line("building " + j.What)
 	start := time.Now()
-	work, err := j.plan(ctx, screen, start)
+	scratch, err := newScratch()
+	if err != nil {
+		return err
+	}
+	defer scratch.remove()
+	work, err := j.plan(ctx, screen, scratch)
 	if err != nil {
 		return fmt.Errorf("preparing to build %s: %w", j.What, err)
 	}
@@ -43,7 +48,7 @@ func (j Job) Compile(ctx context.Context, w io.Writer) error {
 	cmd := goCommand(ctx, j.Dir, j.args()...)
 	cmd.Stdout, cmd.Stderr = lines, lines
 	begun := time.Now()
-	err = screen.while(cmd.Run, func() string { return meter.text(time.Since(begun), time.Since(start)) })
+	err = screen.while(func() error { return scratch.run(ctx, cmd) }, func() string { return meter.text(time.Since(begun), time.Since(start)) })
 	elapsed := time.Since(start).Round(time.Second)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -70,7 +75,7 @@ type work struct {
 }
 
 // plan downloads the modules and finds the packages that the go command has not compiled before.
-func (j Job) plan(ctx context.Context, screen *screen, start time.Time) (work, error) {
+func (j Job) plan(ctx context.Context, screen *screen, scratch scratch) (work, error) {
 	const format = `{{.ImportPath}}{{"\t"}}{{.Stale}}{{"\t"}}{{.Dir}}{{range .GoFiles}}{{"\t"}}{{.}}{{end}}`
 	args := append([]string{"list", "-deps", "-f", format}, sharedFlags()...)
 	args = append(args, j.Packages...)
@@ -88,7 +93,8 @@ func (j Job) plan(ctx context.Context, screen *screen, start time.Time) (work, e
 	var output bytes.Buffer
 	cmd := goCommand(ctx, j.Dir, args...)
 	cmd.Stdout, cmd.Stderr = &output, messages
-	err := screen.while(cmd.Run, func() string {
+	start := time.Now()
+	err := screen.while(func() error { return scratch.run(ctx, cmd) }, func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		return fmt.Sprintf("finding what is to be compiled; %d modules downloaded; %s elapsed", modules, short(time.Since(start)))

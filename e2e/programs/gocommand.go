@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// interruptedWithin is how long the go command may take to end its compilers and to remove its scratch files.
+// interruptedWithin is how long the go command and its compilers may take to end.
 const interruptedWithin = 10 * time.Second
 
 var errNoGo = errors.New("the program go is not in PATH; install Go from https://go.dev/doc/install")
@@ -24,16 +24,45 @@ func environment() []string { return []string{"CGO_ENABLED=0"} }
 // sharedFlags are those of every compilation. With other flags the same packages would be compiled a second time.
 func sharedFlags() []string { return []string{"-trimpath", "-buildvcs=false"} }
 
-// goCommand returns a go command that ends with ctx and leaves no compiler and no scratch file behind.
+// goCommand returns a go command that ends with ctx, together with its compilers.
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), environment()...)
-	// The group is signaled as a whole: the go command alone would wait for the compilers that run.
+	// The group is signaled as a whole: the go command does not end its compilers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = interruptedWithin
 	return cmd
+}
+
+// scratch is a folder for the files that the go command makes while it compiles. An interrupted go command leaves them.
+type scratch string
+
+func newScratch() (scratch, error) {
+	dir, err := os.MkdirTemp("", "autoscale-build-")
+	return scratch(dir), err
+}
+
+// run runs a go command with its files in the folder.
+func (s scratch) run(ctx context.Context, cmd *exec.Cmd) error {
+	cmd.Env = append(cmd.Env, "GOTMPDIR="+string(s), "TMPDIR="+string(s))
+	err := cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		// Compilers that are about to end would still write into the folder.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	return err
+}
+
+// remove removes the folder. A compiler that was killed can need a moment to end.
+func (s scratch) remove() {
+	for range 50 {
+		if os.RemoveAll(string(s)) == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func goOutput(ctx context.Context, dir string, args ...string) (string, error) {
