@@ -5,10 +5,12 @@ FUZZTIME ?= 10s
 CASES ?=
 BENCH ?=
 KEEP ?=
+DEMO ?= queue
 IMAGE ?=
 
-# The control plane of the module e2e is compiled with -trimpath; what shares its packages is, too, or they are compiled twice.
-E2E := cd e2e && GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+# The control plane of the module e2e and the autoscaler that the tests start are compiled with -trimpath and without cgo;
+# what shares their packages is, too, or the packages are compiled twice.
+E2E := cd e2e && CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
 
 .DEFAULT_GOAL := help
 
@@ -64,16 +66,16 @@ endif
 
 .PHONY: controlplane
 controlplane: ## Build the control plane of the tests and cert-manager, once: about 9 minutes on 2 cores.
-	@echo "controlplane: compiling its builder (a first time takes about 2 minutes)"
-	@$(E2E) $(GO) run ./cmd/controlplane
+	@e2e/tools/run.sh controlplane
 
 .PHONY: cases
 cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-01 GO-02"; without any, all.
 	$(E2E) $(GO) run ./cmd/cases $(CASES)
 
 .PHONY: demo
-demo: deps controlplane ## Watch the autoscaler at work on a real control plane; KEEP=1 leaves it running.
-	@$(E2E) $(GO) build -o ../bin/demo ./cmd/demo && exec ../bin/demo $(if $(KEEP),-keep)
+demo: ## Watch the autoscaler on a real control plane; DEMO=cpu scales on CPU usage, KEEP=1 leaves everything running.
+	@e2e/tools/deps.sh go $(if $(filter queue,$(DEMO)),redis-server)
+	@exec e2e/tools/run.sh demo -story=$(DEMO) $(if $(KEEP),-keep)
 
 .PHONY: bench
 bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; about 20 minutes, or 7 with BENCH=quick.

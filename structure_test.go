@@ -74,6 +74,9 @@ var (
 			why: "flags, signals and wiring are the business of commands"},
 		{of: []string{"e2e/cluster", "e2e/controlplane", "e2e/certmanager"}, deny: []string{"autoscale.io/annotations", "autoscale.io/scalers", "autoscale.io/scaling", "autoscale.io/webhook"},
 			allow: "autoscale.io/scalers/scalertest/ports", why: "the control plane is the judge and knows nothing of the product"},
+		{of: []string{"e2e/programs"}, allow: "std", why: "a first run shows its progress from the start, so what shows it compiles in seconds"},
+		{of: []string{"e2e/cmd/controlplane", "e2e/cmd/demo"}, except: []string{"e2e/cmd/demo/play"}, deny: []string{"k8s.io", "sigs.k8s.io", "github.com", "autoscale.io/e2e/cluster"},
+			why: "a first run shows its progress from the start, so what shows it compiles in seconds"},
 	}
 )
 

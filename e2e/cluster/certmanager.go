@@ -7,26 +7,9 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"autoscale.io/e2e/programs"
 )
-
-const (
-	certManagerName   = "certmanager"
-	certManagerModule = "github.com/cert-manager/cert-manager"
-	definitionsFolder = "crds"
-)
-
-func certManagerRecipe() recipe {
-	return recipe{
-		module:   certManagerName,
-		programs: []program{{certManagerName, ".", "cert-manager (a first time takes about 3 minutes on 2 cores)"}},
-		copies:   map[string]moduleFolder{definitionsFolder: {certManagerModule, "deploy/crds"}},
-	}
-}
-
-// BuildCertManager returns the programs of cert-manager, building them as [Build] does.
-func BuildCertManager(ctx context.Context, options BuildOptions) (Binaries, error) {
-	return certManagerRecipe().provide(ctx, options)
-}
 
 // CertManager is a cert-manager for a cluster: the real controller, which issues certificates, and the real cainjector, which fills bundles. They are started and
 // stopped apart from each other, and end with the cluster. There is no webhook of its own and no leader election; it has an administrator's rights.
@@ -39,19 +22,19 @@ type CertManager struct {
 
 // NewCertManager prepares cert-manager, building it if need be, and starts nothing. A cluster has one of them.
 func (c *Cluster) NewCertManager(ctx context.Context) (*CertManager, error) {
-	binaries, err := BuildCertManager(ctx, BuildOptions{Progress: c.options.Progress})
+	binaries, err := programs.CertManager().Build(ctx, programs.Options{Progress: c.options.Progress})
 	if err != nil {
 		return nil, err
 	}
 	part := func(name string) *Process {
 		p := NewProcess(Command{
-			Name: "cert-manager's " + name, Path: binaries.Path(certManagerName), Args: []string{name, "--kubeconfig=" + c.kubeconfig},
+			Name: "cert-manager's " + name, Path: binaries.Path("certmanager"), Args: []string{name, "--kubeconfig=" + c.kubeconfig},
 			Env: []string{"HOME=" + c.dir}, Dir: c.dir, Log: c.path("logs/cert-manager-" + name + ".log"),
 		})
 		c.addPart(p)
 		return p
 	}
-	return &CertManager{Controller: part("controller"), Injector: part("cainjector"), cluster: c, definitions: binaries.Path(definitionsFolder)}, nil
+	return &CertManager{Controller: part("controller"), Injector: part("cainjector"), cluster: c, definitions: binaries.Path("crds")}, nil
 }
 
 // Define installs the definitions of cert-manager's kinds and returns when they are served. It starts neither program.

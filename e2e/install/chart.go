@@ -48,13 +48,6 @@ func Load(dir, namespace string) (*Chart, error) {
 func (c *Chart) Connect(kubeconfig string) error {
 	access := genericclioptions.NewConfigFlags(false)
 	access.KubeConfig, access.Namespace = &kubeconfig, &c.namespace
-	// The cluster cannot say what version of Kubernetes it is, since it is not built by Kubernetes' own scripts.
-	oldest, err := common.ParseKubeVersion(OldestKubernetes)
-	if err != nil {
-		return err
-	}
-	c.actions.Capabilities = common.DefaultCapabilities.Copy()
-	c.actions.Capabilities.KubeVersion = *oldest
 	return c.actions.Init(access, c.namespace, "secret")
 }
 

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Installs what the tests start and is missing: real servers, and a C compiler for the race detector. Debian and its kin only; elsewhere it says
-# what to install.
+# Installs what is missing of the given programs: deps.sh redis-server. Without any, of all that the tests start: real
+# servers, and a C compiler for the race detector. Debian and its kin only; elsewhere it says what to install.
 set -eu
+
+[ $# -gt 0 ] || set -- go redis-server redis-sentinel initdb pgbouncer mariadbd promtool gcc
 
 # Debian keeps servers where the PATH of most people does not look.
 for dir in /usr/sbin /usr/lib/postgresql/*/bin; do
@@ -9,16 +11,26 @@ for dir in /usr/sbin /usr/lib/postgresql/*/bin; do
 done
 
 missing=
-need() {
-	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
-}
-need redis-server redis-server
-need redis-sentinel redis-sentinel
-need initdb postgresql
-need pgbouncer pgbouncer
-need mariadbd mariadb-server
-need promtool prometheus
-need gcc "gcc libc6-dev"
+for program in "$@"; do
+	command -v "$program" >/dev/null 2>&1 && continue
+	case $program in
+	go)
+		# Debian's is too old.
+		echo "deps: the program go is not in PATH; install Go from https://go.dev/doc/install and run make again" >&2
+		exit 1
+		;;
+	redis-server | redis-sentinel | pgbouncer) package=$program ;;
+	initdb) package=postgresql ;;
+	mariadbd) package=mariadb-server ;;
+	promtool) package=prometheus ;;
+	gcc) package="gcc libc6-dev" ;;
+	*)
+		echo "deps: the package of $program is not known; add it to e2e/tools/deps.sh" >&2
+		exit 1
+		;;
+	esac
+	missing="$missing $package"
+done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then

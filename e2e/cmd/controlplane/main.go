@@ -1,5 +1,6 @@
-// Command controlplane builds the programs of the control plane that the tests run on, and cert-manager, which some of them run on it; it shows how the build gets on, and prints the folder that
-// holds the first, which can serve as the KUBEBUILDER_ASSETS of controller-runtime's envtest. It starts none of them.
+// Command controlplane builds the programs that the tests run on: the control plane, and cert-manager, which some of the
+// tests run on it. It shows how far the build is, and prints the folder of the control plane, which can serve as the
+// KUBEBUILDER_ASSETS of controller-runtime's envtest. It starts none of the programs.
 package main
 
 import (
@@ -9,19 +10,19 @@ import (
 	"os/signal"
 	"syscall"
 
-	"autoscale.io/e2e/cluster"
+	"autoscale.io/e2e/programs"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	programs, err := cluster.Build(ctx, cluster.BuildOptions{})
+	controlPlane, err := programs.ControlPlane().Build(ctx, programs.Options{})
 	if err == nil {
-		_, err = cluster.BuildCertManager(ctx, cluster.BuildOptions{})
+		_, err = programs.CertManager().Build(ctx, programs.Options{})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
 		os.Exit(1)
 	}
-	fmt.Println(programs.Dir)
+	fmt.Println(controlPlane.Dir)
 }

@@ -1,7 +1,8 @@
-// Command demo shows the autoscaler at work on the real thing: a real API server with its controllers, a real Redis, the shipped manifests and
-// rights. Only the pods are played: KWOK says that they run, and the demo consumes for each that is ready.
+// Command demo shows the autoscaler at work on the real thing: a real API server with its controllers, a real Redis, the
+// shipped manifests and rights. Only the pods are played: KWOK reports that they run, and the demo does their work.
 //
-// It owns the story and its pictures; packages cluster, product and servers start what it is played on.
+// It owns the builds, and the words about how long they take: it imports little, so that it compiles in seconds and shows
+// the progress of a first run from the beginning. The program in the folder play starts everything and tells the story.
 package main
 
 import (
@@ -9,65 +10,122 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"autoscale.io/e2e/cmd/demo/step"
+	"autoscale.io/e2e/programs"
+	"autoscale.io/e2e/tree"
 )
 
-func main() {
-	keep := flag.Bool("keep", false, "leave everything running after the story, until Ctrl-C, and say what to try")
-	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), `demo plays the main job of the autoscaler on a control plane of its own, in about a minute after the build:
-a Deployment at zero is annotated, gets bursts of messages in a Redis stream, goes up to its maximum and back to zero.
-It exits non-zero when a step does not happen. Ctrl-C ends every process it started.
+const (
+	usage = `demo builds and starts a Kubernetes control plane and the autoscaler, and shows how a workload is scaled.
+It exits non-zero when a step does not happen. Ctrl-C ends every process that it has started.
 
-`)
+`
+	firstRun = "The control plane is not built yet. Steps 1 and 2 take about 8 minutes on 2 cores, once; the other steps take about %s.\n"
+	laterRun = "The control plane is built. The steps take about %s.\n"
+)
+
+type options struct {
+	story string
+	keep  bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.story, "story", "queue", "what to show: `queue` scales on the backlog of a Redis stream, cpu on the usage that metrics-server reports")
+	flag.BoolVar(&o.keep, "keep", false, "leave everything running after the story, until Ctrl-C, and print what to try")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *keep)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	command, err := prepare(ctx, o, os.Stdout)
 	interrupted := ctx.Err() != nil
 	stop()
-	switch {
-	case err == nil:
-	case interrupted && (errors.Is(err, context.Canceled) || *keep):
+	if err == nil && !interrupted {
+		// The program takes the place of this one, so that a signal reaches it whoever sends the signal.
+		err = syscall.Exec(command[0], command, os.Environ())
+	}
+	if interrupted {
 		fmt.Println("\ninterrupted; everything is stopped")
 		os.Exit(130)
-	default:
-		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
-		os.Exit(1)
 	}
+	fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
+	os.Exit(1)
 }
 
-func run(ctx context.Context, keep bool) (err error) {
-	dir, err := os.MkdirTemp("", "autoscale-demo-")
-	if err != nil {
-		return err
+// check fails early, before minutes of building, if something is missing.
+func (o options) check() error {
+	switch o.story {
+	case "cpu":
+		return nil
+	case "queue":
+	default:
+		return fmt.Errorf("there is no story %q; wanted queue or cpu, as in: make demo DEMO=cpu", o.story)
 	}
-	defer os.RemoveAll(dir)
-	s, err := setUp(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer s.tearDown()
-	if err := s.play(ctx); err != nil {
-		return fmt.Errorf("%w\nthe end of the autoscaler's log:\n%s", err, s.scaler.LogTail())
-	}
-	if keep {
-		s.explain()
-		<-ctx.Done()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		return errors.New("the program redis-server is not in PATH; install it with: sudo apt-get install -y redis-server")
 	}
 	return nil
 }
 
-// say prints one line of the story with the time since the start.
-func say(format string, args ...any) { fmt.Printf("\n▶ "+format+"\n", args...) }
+// length is how long the steps after the builds take.
+func (o options) length() string {
+	if o.story == "cpu" {
+		return "3 minutes"
+	}
+	return "1 minute"
+}
 
-// sinceStart stamps the rows.
-type sinceStart time.Time
+// prepare builds everything and returns the command of the story.
+func prepare(ctx context.Context, o options, w io.Writer) ([]string, error) {
+	began := time.Now()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	built, err := programs.ControlPlane().Built(ctx, programs.Options{})
+	if err != nil {
+		return nil, err
+	}
+	forecast := firstRun
+	if built {
+		forecast = laterRun
+	}
+	fmt.Fprintf(w, "The demo has %d steps. "+forecast+"Ctrl-C ends everything at any time.\n", step.Last, o.length())
 
-func (s sinceStart) String() string {
-	return fmt.Sprintf("%5.1fs", time.Since(time.Time(s)).Seconds())
+	step.ControlPlane.Begin(w, began)
+	controlPlane, err := programs.ControlPlane().Build(ctx, programs.Options{Progress: w})
+	if err != nil {
+		return nil, err
+	}
+	step.Autoscaler.Begin(w, began)
+	root, err := tree.Root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	into := filepath.Join(root, "build", "demo")
+	for _, job := range []programs.Job{
+		{What: "the autoscaler", Dir: root, Packages: []string{"./cmd/autoscaler"}, Into: into},
+		{What: "the demo", Dir: filepath.Join(root, "e2e"), Packages: []string{"./cmd/demo/play"}, Into: into},
+	} {
+		if err := job.Compile(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	command := []string{
+		filepath.Join(into, "play"), "-story=" + o.story, "-began=" + began.Format(time.RFC3339),
+		"-programs=" + controlPlane.Dir, "-autoscaler=" + filepath.Join(into, "autoscaler"),
+	}
+	if o.keep {
+		command = append(command, "-keep")
+	}
+	return command, nil
 }

@@ -62,7 +62,8 @@ func StartRedis(ctx context.Context, opts RedisOptions) (*Redis, error) {
 
 // startRedis starts redis-server or redis-sentinel.
 func startRedis(ctx context.Context, binary string, opts RedisOptions) (*Redis, error) {
-	if err := Installed(); err != nil {
+	// Debian's packages have the names of the programs.
+	if err := installed(binary, binary); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

@@ -7,13 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// unknown stands for a number that is not there.
+const unknown = "–"
+
 // snapshot is one look at everything.
 type snapshot struct {
-	backlog  int64
+	level int64
+	// value is what the autoscaler has read from its trigger, desired what it wants.
+	value    string
 	desired  string
 	replicas int32
 	ready    int32
@@ -23,18 +27,19 @@ type snapshot struct {
 // view looks at the stage twice a second and prints a row when something changed.
 type view struct {
 	stage *stage
+	told  story
 	start sinceStart
 
 	mu   sync.Mutex
 	last snapshot
 }
 
-func newView(s *stage) *view {
-	return &view{stage: s, start: sinceStart(time.Now())}
+func newView(s *stage, told story) *view {
+	return &view{stage: s, told: told, start: sinceStart(time.Now())}
 }
 
 func (v *view) watch(ctx context.Context) {
-	fmt.Printf("\n  %6s  %-32s %7s %8s %5s  %s\n", "time", "backlog", "desired", "replicas", "ready", "why")
+	fmt.Printf("\n  %6s  %-32s %5s %7s %8s %5s  %s\n", "time", v.told.level.title, "read", "desired", "replicas", "ready", "why")
 	ticker := time.NewTicker(400 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -56,9 +61,13 @@ func (v *view) show(now snapshot) {
 	if now == v.last {
 		return
 	}
+	why := now.why
+	if why == v.last.why {
+		why = "" // not once more in each row
+	}
 	v.last = now
-	bar := strings.Repeat("█", int(min(now.backlog/10, 25)))
-	fmt.Printf("  %6s  %4d %-27s %7s %8d %5d  %s\n", v.start, now.backlog, bar, now.desired, now.replicas, now.ready, now.why)
+	bar := strings.Repeat("█", int(min(now.level/v.told.level.block, 25)))
+	fmt.Printf("  %6s  %4d %-27s %5s %7s %8d %5d  %s\n", v.start, now.level, bar, now.value, now.desired, now.replicas, now.ready, why)
 }
 
 func (v *view) await(ctx context.Context, within time.Duration, done func(snapshot) bool) error {
@@ -86,11 +95,11 @@ func (v *view) await(ctx context.Context, within time.Duration, done func(snapsh
 }
 
 func (v *view) look(ctx context.Context) (snapshot, error) {
-	d, err := v.stage.kube.AppsV1().Deployments(namespace).Get(ctx, worker, metav1.GetOptions{})
+	d, err := v.stage.kube.AppsV1().Deployments(namespace).Get(ctx, v.told.workload, metav1.GetOptions{})
 	if err != nil {
 		return snapshot{}, err
 	}
-	backlog, err := backlog(ctx, v.stage.redis.Client())
+	level, err := v.told.level.read(ctx)
 	if err != nil {
 		return snapshot{}, err
 	}
@@ -98,25 +107,20 @@ func (v *view) look(ctx context.Context) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, err
 	}
-	return snapshot{backlog: backlog, desired: desired(metrics), replicas: *d.Spec.Replicas, ready: d.Status.ReadyReplicas, why: v.news(ctx)}, nil
+	return snapshot{
+		level: level, value: v.metric(metrics, "autoscale_trigger_value"), desired: v.metric(metrics, "autoscale_workload_desired_replicas"),
+		replicas: *d.Spec.Replicas, ready: d.Status.ReadyReplicas, why: v.news(ctx),
+	}, nil
 }
 
-// backlog is what the group has not acknowledged yet, counted by the demo itself.
-func backlog(ctx context.Context, client *redis.Client) (int64, error) {
-	groups, err := client.XInfoGroups(ctx, stream).Result()
-	if err != nil || len(groups) != 1 {
-		return 0, fmt.Errorf("read the consumer group: %w", err)
-	}
-	return groups[0].Lag + groups[0].Pending, nil
-}
-
-func desired(metrics string) string {
-	for line := range strings.Lines(metrics) {
-		if strings.HasPrefix(line, "autoscale_workload_desired_replicas{") && strings.Contains(line, `name="`+worker+`"`) {
+// metric is the value of a metric of the workload, or a dash.
+func (v *view) metric(text, name string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, name+"{") && strings.Contains(line, `name="`+v.told.workload+`"`) {
 			return strings.TrimSpace(line[strings.LastIndexByte(line, ' '):])
 		}
 	}
-	return "–"
+	return unknown
 }
 
 // news is the newest event of the autoscaler, in its own words.

@@ -1,19 +1,28 @@
-package cluster_test
+package programs_test
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
 
-	"autoscale.io/e2e/cluster"
+	"autoscale.io/e2e/programs"
 )
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // miniature writes a module with the layout of the control plane's but programs that compile in a second.
 func miniature(t *testing.T, program string) string {
@@ -44,15 +53,15 @@ replace (
 }
 
 func TestBuildOnceForManyBuilders(t *testing.T) {
-	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir()}
+	options := programs.Options{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir()}
 	var group errgroup.Group
 	logs := make([]bytes.Buffer, 3)
-	results := make([]cluster.Binaries, len(logs))
+	results := make([]programs.Folder, len(logs))
 	for i := range logs {
 		group.Go(func() (err error) {
 			mine := options
 			mine.Progress = &logs[i]
-			results[i], err = cluster.Build(t.Context(), mine)
+			results[i], err = programs.ControlPlane().Build(t.Context(), mine)
 			return err
 		})
 	}
@@ -61,7 +70,7 @@ func TestBuildOnceForManyBuilders(t *testing.T) {
 	}
 	built := 0
 	for i := range logs {
-		built += strings.Count(logs[i].String(), "cluster: built controlplane in ")
+		built += strings.Count(logs[i].String(), "built the Kubernetes control plane in ")
 		if results[i] != results[0] {
 			t.Errorf("builders have got %s and %s", results[0].Dir, results[i].Dir)
 		}
@@ -91,7 +100,7 @@ replace github.com/cert-manager/cert-manager => ./released
 	write(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() {}\n")
 	write(t, filepath.Join(dir, "released/go.mod"), "module github.com/cert-manager/cert-manager\n\ngo 1.26\n")
 	write(t, filepath.Join(dir, "released/deploy/crds/issuers.yaml"), "kind: CustomResourceDefinition\n")
-	built, err := cluster.BuildCertManager(t.Context(), cluster.BuildOptions{Source: dir, Cache: t.TempDir(), Progress: &bytes.Buffer{}})
+	built, err := programs.CertManager().Build(t.Context(), programs.Options{Source: dir, Cache: t.TempDir(), Progress: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,13 +113,13 @@ replace github.com/cert-manager/cert-manager => ./released
 }
 
 func TestChangedSourceIsBuiltAnew(t *testing.T) {
-	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
-	first, err := cluster.Build(t.Context(), options)
+	options := programs.Options{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
+	first, err := programs.ControlPlane().Build(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(options.Source, "main.go"), "package main\n\nfunc main() { println() }\n")
-	second, err := cluster.Build(t.Context(), options)
+	second, err := programs.ControlPlane().Build(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,41 +129,24 @@ func TestChangedSourceIsBuiltAnew(t *testing.T) {
 }
 
 func TestFailedBuildLeavesNothing(t *testing.T) {
-	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() { oops }\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
-	_, err := cluster.Build(t.Context(), options)
+	options := programs.Options{Source: miniature(t, "package main\n\nfunc main() { oops }\n"), Cache: t.TempDir(), Progress: &bytes.Buffer{}}
+	_, err := programs.ControlPlane().Build(t.Context(), options)
 	want := "exit status 1\n# autoscale.io/e2e/controlplane\n./main.go:3:15: undefined: oops\n"
-	if err == nil || !strings.HasPrefix(err.Error(), "building controlplane in "+options.Source+" failed after ") || !strings.HasSuffix(err.Error(), want) {
+	if err == nil || !strings.HasPrefix(err.Error(), "building the Kubernetes control plane in "+options.Source+" failed after ") || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("%v, wanted it to name the package and end %q", err, want)
 	}
 	checkNoBuild(t, options.Cache)
 }
 
 func TestCancelledBuildLeavesNothing(t *testing.T) {
-	options := cluster.BuildOptions{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir()}
+	options := programs.Options{Source: miniature(t, "package main\n\nfunc main() {}\n"), Cache: t.TempDir()}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	options.Progress = writerFunc(func([]byte) { cancel() }) // at its first words: it has begun
-	if _, err := cluster.Build(ctx, options); !errors.Is(err, context.Canceled) {
+	if _, err := programs.ControlPlane().Build(ctx, options); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, wanted it cancelled", err)
 	}
 	checkNoBuild(t, options.Cache)
-}
-
-// TestStagesAreOfTheKWOKThatRuns guards against a change of version in one of two go.mod files.
-func TestStagesAreOfTheKWOKThatRuns(t *testing.T) {
-	versions := map[string]string{}
-	for _, dir := range []string{"..", "../controlplane"} {
-		cmd := exec.Command("go", "list", "-m", "sigs.k8s.io/kwok")
-		cmd.Dir = dir
-		output, err := cmd.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		versions[dir] = string(output)
-	}
-	if versions[".."] != versions["../controlplane"] {
-		t.Errorf("e2e/go.mod has %s, e2e/controlplane/go.mod has %s; make them the same", versions[".."], versions["../controlplane"])
-	}
 }
 
 type writerFunc func([]byte)
@@ -166,7 +158,7 @@ func (f writerFunc) Write(text []byte) (int, error) {
 
 func TestBuildNamesFolderWithoutSources(t *testing.T) {
 	dir := t.TempDir()
-	_, err := cluster.Build(t.Context(), cluster.BuildOptions{Source: dir, Cache: t.TempDir()})
+	_, err := programs.ControlPlane().Build(t.Context(), programs.Options{Source: dir, Cache: t.TempDir()})
 	want := "no Go files in " + dir + "; wanted the folder of module autoscale.io/e2e/controlplane"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, wanted %s", err, want)
