@@ -51,9 +51,9 @@ e2e: deps controlplane ## Run the field cases and the other tests on a real cont
 
 .PHONY: soak
 soak: deps controlplane ## Run what takes long by nature, in about 40 minutes: fleets, bursts, permissions, installs, the image.
-	@$(E2E); failed=; \
-	$(GO) run ./cmd/cases -in soak || failed=1; \
-	$(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK) || failed=1; \
+	@failed=; \
+	($(E2E) $(GO) run ./cmd/cases -in soak) || failed=1; \
+	($(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK)) || failed=1; \
 	if [ -n "$$failed" ]; then echo "== failed: soak"; exit 1; fi
 
 .PHONY: deflake
