@@ -25,5 +25,6 @@ type Case struct {
 func All() []Case {
 	return slices.Concat(
 		pauseCases(),
+		jobCases(),
 	)
 }
