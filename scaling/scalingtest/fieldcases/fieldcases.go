@@ -26,5 +26,6 @@ func All() []Case {
 	return slices.Concat(
 		pauseCases(),
 		jobCases(),
+		spawnCases(),
 	)
 }

@@ -190,13 +190,7 @@ func jobsSurviveRestart(w *scalingtest.World) {
 		busyJob(w, fmt.Sprint("w", i), 2, nil)
 	}
 	before = versions()
-	disturb := map[string]func(){
-		"a kill":                  func() { w.Kill(); w.Advance(time.Minute); w.Start("autoscaler-3") },
-		"a restart":               w.Restart,
-		"watches that break":      func() { w.API.CutWatches(jobsResource()); w.API.CutWatches(corev1.Resource("pods")) },
-		"watches that come later": func() { w.API.DelayWatches(jobsResource(), 10*time.Second); w.Restart() },
-	}
-	for what, do := range disturb {
+	for what, do := range disturbances(w) {
 		for i := range 3 {
 			do()
 			w.Advance(time.Minute + time.Duration(i)*700*time.Millisecond)
@@ -206,6 +200,22 @@ func jobsSurviveRestart(w *scalingtest.World) {
 		}
 	}
 	wantNothingCut(w)
+}
+
+// disturbances are what may happen to the autoscaler and its watches at any time.
+func disturbances(w *scalingtest.World) map[string]func() {
+	started := 2
+	return map[string]func(){
+		"a kill": func() {
+			w.Kill()
+			w.Advance(time.Minute)
+			started++
+			w.Start(fmt.Sprint("autoscaler-", started))
+		},
+		"a restart":               w.Restart,
+		"watches that break":      func() { w.API.CutWatches(jobsResource()); w.API.CutWatches(corev1.Resource("pods")) },
+		"watches that come later": func() { w.API.DelayWatches(jobsResource(), 10*time.Second); w.Restart() },
+	}
 }
 
 // jobEdits edits a Job that is busy in all ways, and then removes its annotations.
