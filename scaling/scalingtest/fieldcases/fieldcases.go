@@ -27,5 +27,7 @@ func All() []Case {
 		pauseCases(),
 		jobCases(),
 		spawnCases(),
+		resourceCases(),
+		annotationCases(),
 	)
 }
