@@ -89,15 +89,15 @@ func misspelt(w *scalingtest.World) {
 func zeroOrUnset(w *scalingtest.World) {
 	zero := scalingtest.Trigger("orders", ", activation: 0")
 	w.Create(scalingtest.Deployment("zero", 0, usual(scalingtest.Settings{"cooldown": "0s", "initial-cooldown": "0s", "trigger.orders": zero})))
-	for key, bad := range map[string]scalingtest.Settings{
-		`autoscale.io/min-replicas: got " ", want`: {"min-replicas": " "},
-		`autoscale.io/cooldown: got " ", want`:     {"cooldown": " "},
-		`autoscale.io/max-replicas: got "0", want`: {"max-replicas": "0"},
-		`autoscale.io/trigger.orders: activation`:  {"trigger.orders": scalingtest.Trigger("orders", ", activation: ~")},
-		`autoscale.io/trigger.orders: activation:`: {"trigger.orders": scalingtest.Trigger("orders", `, activation: ""`)},
-		`autoscale.io/trigger.orders: target: got`: {"trigger.orders": "{type: fake, source: orders, target: 0}"},
+	for _, bad := range []struct{ key, value, text string }{
+		{"min-replicas", " ", `got " ", want a whole number ≥ 0`},
+		{"cooldown", " ", `got " ", want a duration such as 30s or 5m ≥ 0s and ≤ 168h`},
+		{"max-replicas", "0", `got "0", want a whole number ≥ 1`},
+		{"trigger.orders", scalingtest.Trigger("orders", ", activation: ~"), `activation: has no value; want a number ≥ 0, or leave it out`},
+		{"trigger.orders", scalingtest.Trigger("orders", `, activation: ""`), `activation: got "", want a number ≥ 0`},
+		{"trigger.orders", "{type: fake, source: orders, target: 0}", `target: got "0", want a number > 0`},
 	} {
-		refused(w, usual(bad), key)
+		refused(w, usual(scalingtest.Settings{bad.key: bad.value}), "autoscale.io/"+bad.key+": "+bad.text)
 	}
 	w.Create(scalingtest.Deployment("absent", 2, usual(scalingtest.Settings{"min-replicas": ""})))
 	w.Advance(20 * time.Minute)
@@ -163,7 +163,9 @@ func unresolvable(w *scalingtest.World) {
 	w.Create(scalingtest.Deployment("worker", 3, usual(scalingtest.Settings{"trigger.orders": scalingtest.Trigger("orders", ", passwordFrom: {secret: absent, key: password}")})))
 	w.Advance(time.Hour)
 	w.WantCounts("worker", 3)
-	wantEvents(w, "worker")
+	wantEvents(w, "worker",
+		`TriggerUnknown: trigger orders (fake) cannot be read since 00:00:00Z, so the count does not fall: password: read Secret shop/absent: secrets "absent" not found`,
+	)
 }
 
 // missedObjects are created while no replica lives, so that the webhook is away, too.

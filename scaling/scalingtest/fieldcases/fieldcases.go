@@ -29,5 +29,7 @@ func All() []Case {
 		spawnCases(),
 		resourceCases(),
 		annotationCases(),
+		gitCases(),
+		fleetCases(),
 	)
 }

@@ -79,7 +79,7 @@ func jobShrinks(w *scalingtest.World) {
 	w.RunPods()
 	busyJob(w, "worker", 5, scalingtest.Settings{"min-replicas": "1"})
 	w.Set("worker", 5)
-	w.Advance(time.Hour)
+	w.Advance(11 * time.Minute)
 	w.WantCounts("worker", 1, 5)
 	for _, count := range []int32{4, 3, 2, 1} {
 		w.EndPods("worker", 1, corev1.PodSucceeded)
@@ -127,7 +127,7 @@ func jobZero(w *scalingtest.World) {
 	w.RunPods()
 	busyJob(w, "worker", 3, nil)
 	w.Set("worker", 0)
-	w.Advance(time.Hour)
+	w.Advance(11 * time.Minute)
 	w.WantCounts("worker", 1, 3)
 	for _, count := range []int32{2, 1} {
 		w.EndPods("worker", 1, corev1.PodSucceeded)
@@ -177,7 +177,7 @@ func wantLeftAlone(w *scalingtest.World, name, why string) {
 
 // jobsSurviveRestart kills and restarts replicas, and breaks watches, beside Jobs that have what they need.
 func jobsSurviveRestart(w *scalingtest.World) {
-	const n = 10
+	const n = 4
 	w.RunPods()
 	var before []string
 	versions := func() (all []string) {
@@ -191,9 +191,9 @@ func jobsSurviveRestart(w *scalingtest.World) {
 	}
 	before = versions()
 	for what, do := range disturbances(w) {
-		for i := range 3 {
+		for i := range 2 {
 			do()
-			w.Advance(time.Minute + time.Duration(i)*700*time.Millisecond)
+			w.Advance(40*time.Second + time.Duration(i)*1700*time.Millisecond)
 		}
 		if after := versions(); !slices.Equal(before, after) {
 			w.Fatalf("after %s the Jobs were written to: resource versions %v, now %v", what, before, after)
@@ -277,7 +277,7 @@ func jobsLeftAlone(w *scalingtest.World) {
 		for _, name := range []string{"suspended", "complete", "failed"} {
 			w.Set(name, work)
 		}
-		w.Advance(20 * time.Minute)
+		w.Advance(11 * time.Minute)
 		for _, name := range []string{"suspended", "complete", "failed"} {
 			w.WantCounts(name, 1, 2)
 		}
@@ -313,7 +313,7 @@ func jobWithoutCompletions(w *scalingtest.World) {
 	wantLeftAlone(w, "worker", "a pod has succeeded, and a Job without completions starts no pods after that")
 	for _, work := range []float64{40, 0} {
 		w.Set("orders", work)
-		w.Advance(time.Hour)
+		w.Advance(11 * time.Minute)
 		wantPods(w, "worker", 3)
 	}
 	w.EndPods("worker", 3, corev1.PodSucceeded)

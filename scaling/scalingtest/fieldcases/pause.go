@@ -29,28 +29,28 @@ func pauseLife(w *scalingtest.World) {
 		w.WantCounts("out", 2)
 	}
 	w.Set("orders", 40)
-	w.Advance(20 * time.Minute)
+	w.Advance(11 * time.Minute)
 	paused()
 	for _, name := range []string{"hold", "fixed", "in", "out"} {
 		annotate(w, name, scalingtest.Settings{"max-replicas": "9", "cooldown": "4m"})
 	}
-	w.Advance(20 * time.Minute)
+	w.Advance(11 * time.Minute)
 	paused()
 	w.Kill()
 	w.Start("autoscaler-1")
-	w.Advance(20 * time.Minute)
+	w.Advance(11 * time.Minute)
 	paused()
-	for range 25 {
-		w.Advance(700 * time.Millisecond)
+	for range 10 {
+		w.Advance(1700 * time.Millisecond)
 		w.Restart()
 	}
-	w.Advance(20 * time.Minute)
+	w.Advance(11 * time.Minute)
 	paused()
 
 	annotate(w, "hold", scalingtest.Settings{"pause": ""}) // with a backlog
 	w.AwaitReplicas("hold", 8, 5*time.Second)
 	w.Set("orders", 0)
-	w.Advance(20 * time.Minute)
+	w.Advance(11 * time.Minute)
 	w.WantCounts("hold", 2, 8, 1, 0)
 	w.WantCounts("out", 2, 1, 0) // only the other direction is held
 	w.WantCounts("fixed", 2, 3)
@@ -60,7 +60,7 @@ func pauseLife(w *scalingtest.World) {
 	for _, name := range []string{"fixed", "in"} { // idle
 		annotate(w, name, scalingtest.Settings{"pause": ""})
 	}
-	w.Advance(20 * time.Minute)
+	w.Advance(11 * time.Minute)
 	w.WantCounts("fixed", 2, 3, 1, 0)
 	w.WantCounts("in", 2, 8, 1, 0)
 	for _, name := range []string{"fixed", "in"} {
@@ -98,7 +98,7 @@ func pauseCycles(w *scalingtest.World) {
 	wantCondition(w, "worker", report.Paused, "False", "NotPaused", "")
 	annotate(w, "worker", scalingtest.Settings{"pause": "true"})
 	w.Set("orders", 50)
-	w.Advance(time.Hour)
+	w.Advance(11 * time.Minute)
 	wantCondition(w, "worker", report.Paused, "True", "Paused", "paused; holding 6 replicas")
 	w.WantCounts("worker", 2, 6)
 
@@ -121,7 +121,7 @@ func byHand(w *scalingtest.World) {
 	w.Advance(time.Second)
 	w.WantCounts("active", 10, 20, 17, 14, 11, 10, 4, 10)
 	w.Scale("active", 0)
-	w.Advance(time.Hour)
+	w.Advance(11 * time.Minute)
 	w.WantCounts("active", 10, 20, 17, 14, 11, 10, 4, 10, 0)
 	wantCondition(w, "active", report.Active, "False", "ZeroByUser", zeroByUser)
 	w.Scale("active", 1)
@@ -147,7 +147,7 @@ func byHand(w *scalingtest.World) {
 	w.Advance(time.Minute)
 	wantCondition(w, "inactive", report.Active, "False", "ZeroByUser", zeroByUser)
 	w.Set("idle", 5)
-	w.Advance(time.Hour)
+	w.Advance(11 * time.Minute)
 	w.WantCounts("inactive", 1, 0)
 
 	w.Create(scalingtest.Deployment("paused", 2, usual(scalingtest.Settings{"pause": "true"})))
