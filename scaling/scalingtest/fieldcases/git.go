@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
-	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/scalingtest"
 )
 
@@ -36,14 +35,14 @@ func atSix(w *scalingtest.World, name string) {
 	w.WantCounts(name, 2, 6)
 }
 
-// none is the replica count of a manifest that has no replicas.
-const none = -1
+// unset is the replica count of a manifest that has no replicas.
+const unset = -1
 
 // patched writes the replica count of a manifest as a patch.
 func patched(w *scalingtest.World, name string, replicas int) {
 	w.Helper()
 	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-	if replicas == none {
+	if replicas == unset {
 		patch = `{"spec":{"replicas":null}}`
 	}
 	if err := w.Patch(name, patch); err != nil {
@@ -55,7 +54,7 @@ func patched(w *scalingtest.World, name string, replicas int) {
 func replaced(w *scalingtest.World, name string, replicas int) {
 	w.Helper()
 	object := w.Get(name).DeepCopy()
-	if unstructured.RemoveNestedField(object.Object, "spec", "replicas"); replicas != none {
+	if unstructured.RemoveNestedField(object.Object, "spec", "replicas"); replicas != unset {
 		if err := unstructured.SetNestedField(object.Object, int64(replicas), "spec", "replicas"); err != nil {
 			w.Fatal(err)
 		}
@@ -98,7 +97,7 @@ func reapply(w *scalingtest.World) {
 func droppedReplicas(w *scalingtest.World) {
 	for name, apply := range ways() {
 		atSix(w, name)
-		apply(w, name, none)
+		apply(w, name, unset)
 		w.Advance(10 * time.Minute)
 		w.WantCounts(name, 2, 6)
 	}
@@ -211,8 +210,8 @@ func federation(w *scalingtest.World) {
 	w.Advance(25 * time.Second)
 	w.WantCounts("scaled", 1, 6, 1, 6, 1, 6, 1)
 	w.WantCounts("updated", 1, 6)
-	wantCondition(w, "scaled", report.Conflict, "True", "Conflict",
-		"the field manager federation (scale) scales this workload too; holding 1 replica until one of the two is gone")
+	wantCondition(w, "scaled",
+		"Conflict=True (Conflict): the field manager federation (scale) scales this workload too; holding 1 replica until one of the two is gone")
 	const up = "ScaledUp: 1 → 6 replicas: trigger orders: 28 at a target of 5 each asks for 6 replicas"
 	const taken = "ScaledByOther: federation (scale) changed replicas from 6 to 1"
 	wantEvents(w, "scaled", up, taken, up, taken, up, taken,
@@ -230,5 +229,5 @@ func federation(w *scalingtest.World) {
 	if got := tries("scaled"); got != before {
 		w.Errorf("scaled was written %d times once the layer had gone", got-before)
 	}
-	wantCondition(w, "scaled", report.Conflict, "False", "OneMaster", "")
+	wantCondition(w, "scaled", "Conflict=False (OneMaster): ")
 }

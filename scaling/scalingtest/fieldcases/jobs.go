@@ -12,7 +12,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/scalingtest"
 )
 
@@ -172,7 +171,7 @@ func jobZero(w *scalingtest.World) {
 
 func wantLeftAlone(w *scalingtest.World, name, why string) {
 	w.Helper()
-	wantCondition(w, name, report.Active, "False", "LeftAlone", why)
+	wantCondition(w, name, "Active=False (LeftAlone): "+why)
 }
 
 // jobsSurviveRestart kills and restarts replicas, and breaks watches, beside Jobs that have what they need.

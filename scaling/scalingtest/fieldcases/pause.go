@@ -3,7 +3,6 @@ package fieldcases
 import (
 	"time"
 
-	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/scalingtest"
 )
 
@@ -95,11 +94,11 @@ func pauseCycles(w *scalingtest.World) {
 	w.Set("orders", 30)
 	w.AwaitReplicas("worker", 6, 5*time.Second)
 	w.Advance(time.Minute)
-	wantCondition(w, "worker", report.Paused, "False", "NotPaused", "")
+	wantCondition(w, "worker", "Paused=False (NotPaused): ")
 	annotate(w, "worker", scalingtest.Settings{"pause": "true"})
 	w.Set("orders", 50)
 	w.Advance(11 * time.Minute)
-	wantCondition(w, "worker", report.Paused, "True", "Paused", "paused; holding 6 replicas")
+	wantCondition(w, "worker", "Paused=True (Paused): paused; holding 6 replicas")
 	w.WantCounts("worker", 2, 6)
 
 	annotate(w, "worker", scalingtest.Settings{"pause": ""})
@@ -123,7 +122,7 @@ func byHand(w *scalingtest.World) {
 	w.Scale("active", 0)
 	w.Advance(11 * time.Minute)
 	w.WantCounts("active", 10, 20, 17, 14, 11, 10, 4, 10, 0)
-	wantCondition(w, "active", report.Active, "False", "ZeroByUser", zeroByUser)
+	wantCondition(w, "active", "Active=False (ZeroByUser): "+zeroByUser)
 	w.Scale("active", 1)
 	w.Advance(time.Second)
 	w.WantCounts("active", 10, 20, 17, 14, 11, 10, 4, 10, 0, 1, 10)
@@ -145,7 +144,7 @@ func byHand(w *scalingtest.World) {
 	w.Advance(time.Minute)
 	w.Scale("inactive", 0)
 	w.Advance(time.Minute)
-	wantCondition(w, "inactive", report.Active, "False", "ZeroByUser", zeroByUser)
+	wantCondition(w, "inactive", "Active=False (ZeroByUser): "+zeroByUser)
 	w.Set("idle", 5)
 	w.Advance(11 * time.Minute)
 	w.WantCounts("inactive", 1, 0)

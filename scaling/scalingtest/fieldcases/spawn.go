@@ -12,12 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/controller"
-	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/scalingtest"
 	"autoscale.io/scaling/scalingtest/apiserver"
 )
@@ -57,59 +55,6 @@ func cronTemplate(name string, settings scalingtest.Settings) *batchv1.CronJob {
 	return &batchv1.CronJob{
 		ObjectMeta: job.ObjectMeta,
 		Spec:       batchv1.CronJobSpec{Schedule: "0 0 1 1 *", Suspend: ptr.To(true), JobTemplate: batchv1.JobTemplateSpec{Spec: job.Spec}},
-	}
-}
-
-// wantMade fails the test unless that many Jobs were ever made of a template, of which there were never more than most
-// unfinished at a time.
-func wantMade(w *scalingtest.World, template string, want, most int) {
-	w.Helper()
-	w.Settle()
-	made, unfinished, highest := 0, map[string]bool{}, 0
-	for _, write := range w.API.Writes(func(write apiserver.Write) bool { return write.Resource.Resource == "jobs" && write.Err == nil }) {
-		object := write.After
-		if object == nil {
-			delete(unfinished, write.Name)
-			continue
-		}
-		if object.GetLabels()[annotations.Template] != template {
-			continue
-		}
-		if write.Verb == "create" {
-			made++
-			unfinished[object.GetName()] = true
-		}
-		if finished(object) {
-			delete(unfinished, object.GetName())
-		}
-		highest = max(highest, len(unfinished))
-	}
-	if made != want || highest > most {
-		w.Fatalf("%d Jobs of %s were made, and %d were unfinished at a time; want %d and at most %d", made, template, highest, want, most)
-	}
-}
-
-// finished says whether a Job has succeeded or failed.
-func finished(job *unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions") // none when malformed
-	return len(conditions) > 0
-}
-
-// images counts the Jobs of a template by their image.
-func images(w *scalingtest.World, template string) map[string]int {
-	w.Helper()
-	images := map[string]int{}
-	for _, job := range w.Children(template) {
-		images[job.Spec.Template.Spec.Containers[0].Image]++
-	}
-	return images
-}
-
-func wantImages(w *scalingtest.World, template string, want map[string]int) {
-	w.Helper()
-	w.Settle()
-	if got := images(w, template); !maps.Equal(got, want) {
-		w.Fatalf("the Jobs of %s have the images %v, want %v", template, got, want)
 	}
 }
 
@@ -274,12 +219,12 @@ func spawnBlind(w *scalingtest.World) {
 	w.Set("orders", 14)
 	w.Advance(10 * time.Minute)
 	wantMade(w, "consumer", 11, 11)
-	wantCondition(w, "consumer", report.Ready, "False", "JobsUnknown",
-		"cannot list jobs: failed to list *v1.Job: Internal error occurred: etcdserver: request timed out; no Job is started until it is known how many run")
+	wantCondition(w, "consumer",
+		"Ready=False (JobsUnknown): cannot list jobs: failed to list *v1.Job: Internal error occurred: etcdserver: request timed out; no Job is started until it is known how many run")
 	remove()
 	w.Advance(2 * time.Minute)
 	wantMade(w, "consumer", 15, 15)
-	wantCondition(w, "consumer", report.Ready, "True", "Reading", "every trigger can be read")
+	wantCondition(w, "consumer", "Ready=True (Reading): every trigger can be read")
 	w.Advance(11 * time.Minute)
 	wantMade(w, "consumer", 15, 15)
 	wantEvents(w, "consumer",
@@ -301,14 +246,14 @@ func spawnQuota(w *scalingtest.World) {
 	w.Create(scalingtest.Template("consumer", spawning(nil)))
 	w.Advance(20 * time.Second)
 	wantMade(w, "consumer", 3, 3)
-	wantCondition(w, "consumer", report.Ready, "False", report.ReasonJobsFailed,
-		`created 0 of 7 Jobs: create a Job of Job shop/consumer: jobs.batch "consumer-1" is forbidden: exceeded quota: few`)
+	wantCondition(w, "consumer",
+		`Ready=False (JobsFailed): created 0 of 7 Jobs: create a Job of Job shop/consumer: jobs.batch "consumer-1" is forbidden: exceeded quota: few`)
 	w.Advance(10 * time.Minute)
 	wantMade(w, "consumer", 3, 3)
 	remove()
 	w.Advance(20 * time.Second)
 	wantMade(w, "consumer", 10, 10)
-	wantCondition(w, "consumer", report.Ready, "True", "Reading", "every trigger can be read")
+	wantCondition(w, "consumer", "Ready=True (Reading): every trigger can be read")
 	w.Advance(11 * time.Minute)
 	wantMade(w, "consumer", 10, 10)
 	// Each try again is told by the count of the event.
@@ -355,7 +300,7 @@ func spawnTriggerErrors(w *scalingtest.World) {
 	w.Create(scalingtest.Template("consumer", spawning(scalingtest.Settings{"trigger.other": oneEach("other")})))
 	w.Advance(time.Minute)
 	wantMade(w, "consumer", 2, 2) // by the one that can be read
-	wantCondition(w, "consumer", report.Ready, "False", "TriggerUnknown", "trigger other: connection refused")
+	wantCondition(w, "consumer", "Ready=False (TriggerUnknown): trigger other: connection refused")
 	w.Break("orders", "wrong password")
 	w.Advance(11 * time.Minute)
 	wantMade(w, "consumer", 2, 2)
@@ -364,7 +309,7 @@ func spawnTriggerErrors(w *scalingtest.World) {
 	w.Set("orders", 3)
 	w.Advance(time.Minute)
 	wantMade(w, "consumer", 3, 3)
-	wantCondition(w, "consumer", report.Ready, "True", "Reading", "every trigger can be read")
+	wantCondition(w, "consumer", "Ready=True (Reading): every trigger can be read")
 	wantEvents(w, "consumer",
 		"TriggerUnknown: trigger other (fake) cannot be read since 00:00:00Z, so it starts no Job: connection refused",
 		"JobsStarted: started 2 Jobs: trigger orders: 2 at a target of 1 each asks for 2 Jobs; trigger other could not be read; none runs; starting 2",

@@ -48,11 +48,11 @@ func wantEvents(w *scalingtest.World, name string, want ...string) {
 	}
 }
 
-// wantCondition fails the test unless an object has exactly this condition now.
-func wantCondition(w *scalingtest.World, name, kind, status, reason, message string) {
+// wantCondition fails the test unless an object has exactly this condition now, as "Ready=True (Reading): message".
+func wantCondition(w *scalingtest.World, name, want string) {
 	w.Helper()
 	w.Settle()
-	want := fmt.Sprintf("%s=%s (%s): %s", kind, status, reason, message)
+	kind, _, _ := strings.Cut(want, "=")
 	for _, c := range w.Status(name) {
 		if c.Type == kind {
 			if got := fmt.Sprintf("%s=%s (%s): %s", c.Type, c.Status, c.Reason, c.Message); got != want {
