@@ -34,8 +34,8 @@ type controllers struct {
 }
 
 // RunPods makes pods for all workloads from now on, and for the Jobs of templates: one second after a change there are
-// as many as their specs ask for, and one second later those run and are ready. Pods of a Job end by EndPods alone, and
-// are replaced one second later, until the Job is complete.
+// as many as their specs ask for, and one second later those run and are ready; one with a node selector stays pending.
+// Pods of a Job end by EndPods alone, and are replaced one second later, until the Job is complete.
 func (w *World) RunPods() {
 	w.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -154,7 +154,7 @@ func (c *controllers) scale(ctx context.Context, w workload, pods []corev1.Pod) 
 	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 	client := c.kube.CoreV1().Pods(Namespace)
 	for _, pod := range pods[:min(len(pods), max(w.wanted, 0))] {
-		if pod.Status.Phase == corev1.PodRunning {
+		if pod.Status.Phase == corev1.PodRunning || len(pod.Spec.NodeSelector) > 0 {
 			continue
 		}
 		now := time.Now().UTC().Format(time.RFC3339)

@@ -1,15 +1,18 @@
 package scalingtest_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/decide"
 	"autoscale.io/scaling/scalingtest"
+	"autoscale.io/scaling/scalingtest/apiserver"
 )
 
 // TestASecretThatComesLate holds the replica count until the password can be read.
@@ -84,5 +87,19 @@ func TestRemovedAnnotationsRestoreTheReplicaCount(t *testing.T) {
 		w.Set("orders", 15)
 		w.AwaitReplicas("worker", 3, 5*time.Second)
 		w.WantCounts("worker", 2, 3)
+	})
+}
+
+// TestAListThatFailsIsTriedAgain would hang if an error in a world waited for the time of the machine.
+func TestAListThatFailsIsTriedAgain(t *testing.T) {
+	scalingtest.RunWith(t, scalingtest.Options{Replicas: -1}, func(w *scalingtest.World) {
+		w.Create(scalingtest.Deployment("worker", 1, onOrders(nil)))
+		w.API.Inject(apiserver.Fault{
+			Match: func(c apiserver.Call) bool { return c.Resource.Resource == "deployments" && c.Verb != "get" },
+			Err:   apierrors.NewInternalError(errors.New("etcdserver: request timed out")), Times: 10,
+		})
+		w.Start("autoscaler-1")
+		w.Set("orders", 12)
+		w.AwaitReplicas("worker", 3, 2*time.Minute)
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/controller"
@@ -82,6 +83,7 @@ func RunWith(t *testing.T, options Options, test func(*World)) {
 	if options.Replicas == 1 && options.Lease == (shards.Times{}) {
 		options.Lease = shards.Times{Duration: 15 * time.Minute, RenewDeadline: 10 * time.Minute, RetryPeriod: 4 * time.Minute}
 	}
+	unpace()
 	synctest.Test(t, func(t *testing.T) {
 		w := &World{T: t, API: apiserver.New(), options: options, sources: sources{byName: map[string]*Source{}}}
 		var err error
@@ -99,6 +101,12 @@ func RunWith(t *testing.T, options Options, test func(*World)) {
 		test(w)
 	})
 }
+
+// unpace takes the pause between two errors from the handlers of client-go. The time of the last error is one for the
+// whole process, and a bubble, whose time is another, would wait for years.
+var unpace = sync.OnceFunc(func() { //nolint:gochecknoglobals // the handlers are global, too
+	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1] // the log alone
+})
 
 // end stops all autoscaler replicas and shows what happened, if the test has failed.
 func (w *World) end() {
@@ -203,7 +211,18 @@ func (w *World) WantCounts(name string, want ...int32) {
 // Counts are the replica counts that a workload has had since it was created last, in order. A Job's is its
 // parallelism.
 func (w *World) Counts(name string) []int32 {
-	var counts []int32
+	counts, _ := w.history(name)
+	return counts
+}
+
+// ChangedAt is when a workload got the replica count that it has now.
+func (w *World) ChangedAt(name string) time.Time {
+	_, at := w.history(name)
+	return at
+}
+
+// history are the replica counts that a workload has had, and when it got the last of them.
+func (w *World) history(name string) (counts []int32, at time.Time) {
 	for _, write := range w.API.Writes(func(write apiserver.Write) bool { return write.Name == name && write.Err == nil && write.After != nil }) {
 		count, ok := countOf(write.After)
 		if !ok {
@@ -213,10 +232,10 @@ func (w *World) Counts(name string) []int32 {
 			counts = nil
 		}
 		if len(counts) == 0 || counts[len(counts)-1] != count {
-			counts = append(counts, count)
+			counts, at = append(counts, count), write.At
 		}
 	}
-	return counts
+	return counts, at
 }
 
 // Writes are the writes of the autoscaler to an object so far, as apiserver.Write describes them, in order.
