@@ -203,7 +203,18 @@ func (w *World) WantCounts(name string, want ...int32) {
 // Counts are the replica counts that a workload has had since it was created last, in order. A Job's is its
 // parallelism.
 func (w *World) Counts(name string) []int32 {
-	var counts []int32
+	counts, _ := w.history(name)
+	return counts
+}
+
+// ChangedAt is when a workload got the replica count that it has now.
+func (w *World) ChangedAt(name string) time.Time {
+	_, at := w.history(name)
+	return at
+}
+
+// history are the replica counts that a workload has had, and when it got the last of them.
+func (w *World) history(name string) (counts []int32, at time.Time) {
 	for _, write := range w.API.Writes(func(write apiserver.Write) bool { return write.Name == name && write.Err == nil && write.After != nil }) {
 		count, ok := countOf(write.After)
 		if !ok {
@@ -213,10 +224,10 @@ func (w *World) Counts(name string) []int32 {
 			counts = nil
 		}
 		if len(counts) == 0 || counts[len(counts)-1] != count {
-			counts = append(counts, count)
+			counts, at = append(counts, count), write.At
 		}
 	}
-	return counts
+	return counts, at
 }
 
 // Writes are the writes of the autoscaler to an object so far, as apiserver.Write describes them, in order.

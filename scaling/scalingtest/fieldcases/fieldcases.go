@@ -6,7 +6,11 @@
 // source can show has no place here.
 package fieldcases
 
-import "autoscale.io/scaling/scalingtest"
+import (
+	"slices"
+
+	"autoscale.io/scaling/scalingtest"
+)
 
 // Case is one field case in virtual time.
 type Case struct {
@@ -19,5 +23,7 @@ type Case struct {
 
 // All lists the cases.
 func All() []Case {
-	return nil
+	return slices.Concat(
+		zeroCases(),
+	)
 }
