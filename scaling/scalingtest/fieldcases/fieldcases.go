@@ -25,5 +25,7 @@ type Case struct {
 func All() []Case {
 	return slices.Concat(
 		zeroCases(),
+		decideCases(),
+		numberCases(),
 	)
 }
