@@ -27,5 +27,6 @@ func All() []Case {
 		zeroCases(),
 		decideCases(),
 		numberCases(),
+		fallbackCases(),
 	)
 }
