@@ -28,5 +28,6 @@ func All() []Case {
 		decideCases(),
 		numberCases(),
 		fallbackCases(),
+		rivalCases(),
 	)
 }
