@@ -29,5 +29,6 @@ func All() []Case {
 		numberCases(),
 		fallbackCases(),
 		rivalCases(),
+		loopCases(),
 	)
 }
