@@ -110,7 +110,7 @@ func refusedBesideAnHPA(w *scalingtest.World) {
 	w.WantCounts("before", 3, 6)
 	w.Advance(time.Minute)
 	const asks = "3 → 6 replicas: trigger orders: 28 at a target of 5 each asks for 6 replicas"
-	wantTold(w, "before", "DryRun: would scale "+asks, "ScaledUp: "+asks)
+	wantEvents(w, "before", "DryRun: would scale "+asks, "ScaledUp: "+asks)
 }
 
 // rivalOfKEDA has KEDA come, scale one workload before it is annotated and one after, and go with all that it made.
