@@ -106,27 +106,29 @@ func adoptionKeeps(w *scalingtest.World) {
 	}
 }
 
-// stepsDown has policies that allow one replica a minute.
+// stepsDown has policies that allow one replica a minute, and a cooldown that ends before them or after them.
 func stepsDown(w *scalingtest.World) {
 	w.Set("orders", 20)
-	w.Create(scalingtest.Deployment("worker", 4, usual(scalingtest.Settings{
-		"cooldown": "10m", "behavior": "{scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}}",
-	})))
-	w.Advance(time.Hour)
+	const behavior = "{scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 60}]}}"
+	w.Create(scalingtest.Deployment("soon", 4, usual(scalingtest.Settings{"behavior": behavior})))
+	w.Create(scalingtest.Deployment("worker", 4, usual(scalingtest.Settings{"cooldown": "10m", "behavior": behavior})))
+	w.Advance(10 * time.Minute)
 	w.Set("orders", 0)
 	ended := time.Now()
-	w.Advance(time.Hour)
-	w.WantCounts("worker", 4, 3, 2, 1, 0)
-	steps := w.Changes("worker")
-	for i := 1; i < len(steps); i++ {
-		if apart := steps[i].At.Sub(steps[i-1].At); apart < time.Minute {
-			w.Errorf("two steps down were %s apart, want a minute", apart)
+	w.Advance(15 * time.Minute)
+	for _, name := range []string{"soon", "worker"} {
+		w.WantCounts(name, 4, 3, 2, 1, 0)
+		steps := w.Changes(name)
+		for i := 1; i < 3; i++ {
+			if apart := steps[i].At.Sub(steps[i-1].At); apart < time.Minute {
+				w.Errorf("two steps down were %s apart, want a minute", apart)
+			}
+		}
+		if after := steps[0].At.Sub(ended); after < 5*time.Minute-5*time.Second { // since work was last seen
+			w.Errorf("the first step came after %s, before the stabilization window was over", after)
 		}
 	}
-	if after := steps[0].At.Sub(ended); after < 5*time.Minute-5*time.Second { // since work was last seen
-		w.Errorf("the first step came after %s, before the stabilization window was over", after)
-	}
-	if after := steps[3].At.Sub(ended); after < 10*time.Minute {
+	if after := w.ChangedAt("worker").Sub(ended); after < 10*time.Minute {
 		w.Errorf("zero came after %s, before the cooldown was over", after)
 	}
 	const idle = ": trigger orders: 0 at a target of 5 each is not above its activation of 0"
