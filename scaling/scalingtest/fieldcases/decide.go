@@ -209,13 +209,18 @@ func surge(w *scalingtest.World) {
 		w.Advance(10 * time.Minute)
 		w.WantCounts("worker", 4)
 	}
-	w.SetStatus("worker", `{"replicas":8,"updatedReplicas":4}`)
-	w.Set("orders", 10) // twice the target: twice the count of the spec
-	w.Advance(time.Second * 4)
-	w.AwaitReplicas("worker", 8, 6*time.Second)
-	w.Set("orders", 5)
-	w.Advance(time.Minute)
-	w.WantCounts("worker", 4, 8)
+	// Twice the target is twice the replica count of the spec, whatever pods there are when it is read.
+	for _, status := range []string{`{"replicas":8,"updatedReplicas":4}`, `{"replicas":0,"updatedReplicas":0}`} {
+		before := w.Replicas("worker")
+		w.SetStatus("worker", status)
+		w.Restart()
+		w.Advance(time.Minute)
+		w.Set("orders", 10)
+		w.AwaitReplicas("worker", 2*before, 6*time.Second)
+		w.Set("orders", 5)
+		w.Advance(time.Minute)
+	}
+	w.WantCounts("worker", 4, 8, 16)
 }
 
 // wantDecided fails the test unless the latest decision about a workload is this one, as "Reason: message" without times.
