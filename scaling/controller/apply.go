@@ -142,6 +142,9 @@ func (w *workload) version(object *metav1.PartialObjectMetadata) target.Scale {
 // nobody can tell any more, is not left behind: it becomes the count from before adoption, at least 1.
 func (c *Controller) release(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	c.Poller.Remove(key)
+	if w.released == object.UID {
+		return nil // the event of our own write comes later than the next turn
+	}
 	live, err := c.Target.Get(ctx, key)
 	if err != nil {
 		return err
@@ -168,6 +171,7 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 		Annotations: map[string]*string{annotations.StateKey: nil, annotations.StatusKey: nil},
 	})
 	if err == nil {
+		w.released = object.UID
 		c.Events.Released(object, note)
 	}
 	return err

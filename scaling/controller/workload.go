@@ -28,6 +28,8 @@ type workload struct {
 	decoded     annotations.Result
 	decodedFrom map[string]string
 	decodedUID  types.UID
+	// released is the object that was released, until it is seen without the label.
+	released types.UID
 
 	// live is the count as last read or written, at a generation of the object.
 	live       target.Scale

@@ -103,3 +103,36 @@ func TestAListThatFailsIsTriedAgain(t *testing.T) {
 		w.AwaitReplicas("worker", 3, 2*time.Minute)
 	})
 }
+
+// TestAReleaseIsToldOnce removes the annotations without a webhook, so that the loop sees its own write of the replica
+// count before that of the labels.
+func TestAReleaseIsToldOnce(t *testing.T) {
+	scalingtest.RunWith(t, scalingtest.Options{NoWebhook: true}, func(w *scalingtest.World) {
+		s := onOrders(nil)
+		w.Create(scalingtest.Deployment("worker", 3, s))
+		w.AwaitReplicas("worker", 0, 5*time.Minute)
+		for range 2 {
+			for key := range s {
+				s[key] = ""
+			}
+			if err := w.Annotate("worker", s); err != nil {
+				t.Fatal(err)
+			}
+			w.Advance(time.Minute)
+			s = onOrders(nil)
+			if err := w.Annotate("worker", s); err != nil {
+				t.Fatal(err)
+			}
+			w.AwaitReplicas("worker", 0, 5*time.Minute)
+		}
+		var released []string
+		for _, e := range w.Events("worker") {
+			if e.Reason == "Released" {
+				released = append(released, e.Note)
+			}
+		}
+		if want := "the annotations are gone; 0 → 3 replicas"; len(released) != 2 || released[0] != want || released[1] != want {
+			t.Errorf("released with %q, want twice %q", released, want)
+		}
+	})
+}

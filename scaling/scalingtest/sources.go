@@ -152,6 +152,9 @@ func (f *fakeScaler) Read(ctx context.Context) (scalers.Reading, error) {
 	if delay > 0 {
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				time.Sleep(time.Millisecond) // so that the autoscaler is always first to say that there was no answer
+			}
 			return scalers.Reading{}, fmt.Errorf("read the source: %w", ctx.Err())
 		case <-time.After(delay):
 		}

@@ -20,7 +20,8 @@ func hasScale(object *unstructured.Unstructured) bool {
 // scaleOf is the /scale of an object.
 func scaleOf(object *unstructured.Unstructured) *unstructured.Unstructured {
 	replicas, _, _ := unstructured.NestedInt64(object.Object, "spec", "replicas")
-	scale := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"replicas": replicas}, "status": map[string]any{"replicas": int64(0)}}}
+	running, _, _ := unstructured.NestedInt64(object.Object, "status", "replicas")
+	scale := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"replicas": replicas}, "status": map[string]any{"replicas": running}}}
 	scale.SetGroupVersionKind(scaleKind())
 	scale.SetName(object.GetName())
 	scale.SetNamespace(object.GetNamespace())

@@ -24,6 +24,12 @@ type Case struct {
 // All lists the cases.
 func All() []Case {
 	return slices.Concat(
+		zeroCases(),
+		decideCases(),
+		numberCases(),
+		fallbackCases(),
+		rivalCases(),
+		loopCases(),
 		pauseCases(),
 		jobCases(),
 		spawnCases(),
