@@ -82,6 +82,7 @@ func RunWith(t *testing.T, options Options, test func(*World)) {
 	if options.Replicas == 1 && options.Lease == (shards.Times{}) {
 		options.Lease = shards.Times{Duration: 15 * time.Minute, RenewDeadline: 10 * time.Minute, RetryPeriod: 4 * time.Minute}
 	}
+	noErrorPause()
 	synctest.Test(t, func(t *testing.T) {
 		w := &World{T: t, API: apiserver.New(), options: options, sources: sources{byName: map[string]*Source{}}}
 		var err error
