@@ -74,6 +74,23 @@ func TestReleaseWithoutTheWebhook(t *testing.T) {
 	}
 }
 
+// TestReleaseOfADryRun restores nothing: the count of now is somebody else's.
+func TestReleaseOfADryRun(t *testing.T) {
+	scalingtest.RunWith(t, scalingtest.Options{NoWebhook: true}, func(w *scalingtest.World) {
+		w.Create(scalingtest.Deployment("worker", 2, onOrders(settings{"on-removal": "restore"})))
+		w.Set("orders", 12)
+		w.AwaitReplicas("worker", 3, 4*time.Minute)
+		if err := w.Annotate("worker", settings{"dry-run": "true"}); err != nil {
+			t.Fatal(err)
+		}
+		w.Advance(30 * time.Second)
+		remove(w, "worker")
+		w.Advance(time.Second)
+		wantReleased(w, "worker")
+		w.WantCounts("worker", 2, 3)
+	})
+}
+
 // TestAReleaseIsTriedAgain fails each of its calls once.
 func TestAReleaseIsTriedAgain(t *testing.T) {
 	scalingtest.RunWith(t, scalingtest.Options{NoWebhook: true}, func(w *scalingtest.World) {

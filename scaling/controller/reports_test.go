@@ -1,12 +1,16 @@
 package controller_test
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/scalingtest"
+	"autoscale.io/scaling/scalingtest/apiserver"
 )
 
 // TestFaultsInAnnotations hold the count until they are mended.
@@ -144,6 +148,26 @@ func TestAnObjectThatIsMadeAnewUnseen(t *testing.T) {
 		if got := w.Get("worker").GetAnnotations(); len(got) > 0 {
 			t.Errorf("another object got the annotations %v", got)
 		}
+	})
+}
+
+// TestAnObjectThatIsMadeAnewBetweenTwoLists comes as a change of the one before, at the same generation.
+func TestAnObjectThatIsMadeAnewBetweenTwoLists(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.Create(scalingtest.StatefulSet("db", 1, onOrders(settings{"min-replicas": "1"})))
+		w.Advance(20 * time.Second)
+		isSeen := func(c apiserver.Call) bool {
+			return calls("watch", "statefulsets")(c) || calls("list", "statefulsets")(c)
+		}
+		remove := w.API.Inject(apiserver.Fault{Match: isSeen, Err: errors.New("connection refused")})
+		w.API.CutWatches(schema.GroupResource{Group: "apps", Resource: "statefulsets"})
+		w.Delete("db")
+		w.Create(scalingtest.StatefulSet("db", 4, onOrders(settings{"min-replicas": "1"})))
+		w.Advance(10 * time.Second)
+		w.WantCounts("db", 4)
+		remove()
+		w.AwaitReplicas("db", 1, time.Minute)
+		w.WantCounts("db", 4, 1)
 	})
 }
 

@@ -79,8 +79,8 @@ func (c *Controller) lookup(key board.Key) (*workload, *metav1.PartialObjectMeta
 	return w, w.object, c.owned[w.bucket]
 }
 
-// adoptWritten takes the answer of an own write of metadata for the newest metadata. The event about the write mostly comes later, but may come first.
-// before is the object that the write was made for.
+// adoptWritten takes the answer of an own write of metadata for the newest metadata. The event about the write mostly
+// comes later, but may come first. before is the object that the write was made for.
 func (c *Controller) adoptWritten(w *workload, before, written *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	_, _ = w.kind.slim(written) // it changes its argument and fails for none of this type
 	c.mu.Lock()
