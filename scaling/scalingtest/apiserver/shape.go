@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // hasScale says whether a kind has a /scale: those with spec.replicas do.
@@ -43,7 +44,7 @@ func merged(before, wanted *unstructured.Unstructured, subresource string) *unst
 	}
 	after = wanted.DeepCopy()
 	if status, ok := before.Object["status"]; ok {
-		after.Object["status"] = status
+		after.Object["status"] = runtime.DeepCopyJSONValue(status) // what was before is being read
 	} else {
 		delete(after.Object, "status")
 	}
