@@ -67,7 +67,7 @@ func (c *Controller) markZero(ctx context.Context, key board.Key, w *workload, o
 		state.Adopted = object.CreationTimestamp.Time
 	}
 	state.UID, state.Zero = object.UID, zero
-	written, err := c.writeState(ctx, key, w, state)
+	written, err := c.writeState(ctx, key, w, object, state)
 	if err != nil {
 		return object, err
 	}
@@ -142,8 +142,8 @@ func (w *workload) version(object *metav1.PartialObjectMetadata) target.Scale {
 // nobody can tell any more, is not left behind: it becomes the count from before adoption, at least 1.
 func (c *Controller) release(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	c.Poller.Remove(key)
-	if w.released == object.UID {
-		return nil // the event of our own write comes later than the next turn
+	if object.Labels[annotations.Bucket] == "" {
+		return nil // it has been released, and the watch is about to say so
 	}
 	live, err := c.Target.Get(ctx, key)
 	if err != nil {
@@ -165,14 +165,15 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 	if left.Replicas != live.Replicas {
 		note = fmt.Sprintf("the annotations are gone; %d → %d replicas", live.Replicas, left.Replicas)
 	}
-	_, err = c.Target.Annotate(ctx, key, target.Metadata{
+	released, err := c.Target.Annotate(ctx, key, target.Metadata{
 		UID:         object.UID,
 		Labels:      map[string]*string{annotations.Bucket: nil},
 		Annotations: map[string]*string{annotations.StateKey: nil, annotations.StatusKey: nil},
 	})
-	if err == nil {
-		w.released = object.UID
-		c.Events.Released(object, note)
+	if err != nil {
+		return err
 	}
-	return err
+	c.adoptWritten(w, object, released)
+	c.Events.Released(object, note)
+	return nil
 }

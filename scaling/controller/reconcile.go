@@ -60,7 +60,6 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	if !annotations.Configured(object.Annotations) {
 		return reconcile.Result{}, c.release(ctx, key, w, object)
 	}
-	w.released = ""
 	if w.isTemplate(object) {
 		return c.spawn(ctx, key, w, object)
 	}
@@ -201,7 +200,7 @@ func (c *Controller) ensureState(ctx context.Context, key board.Key, w *workload
 	if _, ok := annotations.ReadState(object.Annotations, object.UID); ok {
 		return object, nil
 	}
-	return c.writeState(ctx, key, w, c.freshState(w.kind, w.live))
+	return c.writeState(ctx, key, w, object, c.freshState(w.kind, w.live))
 }
 
 func (c *Controller) freshState(kind Kind, live target.Scale) annotations.State {
@@ -212,13 +211,14 @@ func (c *Controller) freshState(kind Kind, live target.Scale) annotations.State 
 	return annotations.State{UID: live.UID, Replicas: &replicas, Adopted: c.Now(), Zero: replicas == 0}
 }
 
-func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload, state annotations.State) (*metav1.PartialObjectMetadata, error) {
+// writeState writes a state for the object that it was made from.
+func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, state annotations.State) (*metav1.PartialObjectMetadata, error) {
 	label := c.bucketLabel(annotations.BucketOf(w.kind.Group, w.kind.Kind, key.Namespace, key.Name))
 	written, err := c.Target.Note(ctx, key, target.Managed{UID: state.UID, Label: label}, annotations.StateKey, state.String())
 	if err != nil {
 		return nil, err
 	}
-	return c.adoptWritten(w, written), nil
+	return c.adoptWritten(w, object, written), nil
 }
 
 // configure decodes the annotations when they changed and tells the poller.

@@ -97,7 +97,7 @@ func (c *Controller) ensureTemplateState(ctx context.Context, key board.Key, w *
 	if _, ok := annotations.ReadState(object.Annotations, object.UID); ok {
 		return object, nil
 	}
-	return c.writeState(ctx, key, w, annotations.State{UID: object.UID, Adopted: c.Now()})
+	return c.writeState(ctx, key, w, object, annotations.State{UID: object.UID, Adopted: c.Now()})
 }
 
 // readTemplate reads the template when it may have changed. Status and metadata do not change the generation. It is false when the object is another one by

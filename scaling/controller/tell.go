@@ -135,6 +135,6 @@ func (c *Controller) writeStatus(ctx context.Context, key board.Key, w *workload
 		return reconcile.Result{}, err
 	}
 	w.reported.statusAt = c.Now()
-	c.adoptWritten(w, written)
+	c.adoptWritten(w, object, written)
 	return reconcile.Result{}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -28,8 +29,6 @@ type workload struct {
 	decoded     annotations.Result
 	decodedFrom map[string]string
 	decodedUID  types.UID
-	// released is the object that was released, until it is seen without the label.
-	released types.UID
 
 	// live is the count as last read or written, at a generation of the object.
 	live       target.Scale
@@ -80,20 +79,31 @@ func (c *Controller) lookup(key board.Key) (*workload, *metav1.PartialObjectMeta
 	return w, w.object, c.owned[w.bucket]
 }
 
-// adoptWritten takes the answer of an own write for the newest metadata, since the event about it comes later.
-func (c *Controller) adoptWritten(w *workload, written *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+// adoptWritten takes the answer of an own write of metadata for the newest metadata. The event about the write mostly
+// comes later, but may come first. before is the object that the write was made for.
+func (c *Controller) adoptWritten(w *workload, before, written *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
 	_, _ = w.kind.slim(written) // it changes its argument and fails for none of this type
-	m := written
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.object.UID == m.UID && newer(m, w.object) {
-		// A change of metadata alone moves the generation of a Deployment by one and leaves the count as it is.
-		if m.Generation <= w.generation+1 && w.generation == w.object.Generation {
-			w.generation = m.Generation
-		}
-		w.object = m
+	if w.object.UID != written.UID {
+		return w.object
+	}
+	// The count is as it was, unless somebody else has moved the generation in between.
+	if w.generation == before.Generation && written.Generation <= before.Generation+w.kind.metadataMoves() {
+		w.generation = written.Generation
+	}
+	if newer(written, w.object) {
+		w.object = written
 	}
 	return w.object
+}
+
+// metadataMoves is by how much a change of annotations alone moves the generation of an object.
+func (k Kind) metadataMoves() int64 {
+	if k.Group == appsv1.GroupName && k.Kind == "Deployment" {
+		return 1
+	}
+	return 0
 }
 
 // configured are the annotations that Decode looks at.

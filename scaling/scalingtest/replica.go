@@ -109,6 +109,9 @@ func (r *Replica) start(ctx context.Context) (err error) {
 	return err
 }
 
+// AddKind begins to manage a kind, as a replica does when the API server has come to serve it.
+func (r *Replica) AddKind(kind controller.Kind) { r.loop.AddKind(kind) }
+
 // run starts the parts that work all the time.
 func (r *Replica) run(ctx context.Context, loop func(context.Context) error) {
 	for name, part := range map[string]func(context.Context) error{"rivals": r.rivals.Run, "usage": r.usage.Run, "loop": loop} {

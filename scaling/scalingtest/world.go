@@ -11,7 +11,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/controller"
@@ -83,7 +82,7 @@ func RunWith(t *testing.T, options Options, test func(*World)) {
 	if options.Replicas == 1 && options.Lease == (shards.Times{}) {
 		options.Lease = shards.Times{Duration: 15 * time.Minute, RenewDeadline: 10 * time.Minute, RetryPeriod: 4 * time.Minute}
 	}
-	unpace()
+	noErrorPause()
 	synctest.Test(t, func(t *testing.T) {
 		w := &World{T: t, API: apiserver.New(), options: options, sources: sources{byName: map[string]*Source{}}}
 		var err error
@@ -101,12 +100,6 @@ func RunWith(t *testing.T, options Options, test func(*World)) {
 		test(w)
 	})
 }
-
-// unpace takes the pause between two errors from the handlers of client-go. The time of the last error is one for the
-// whole process, and a bubble, whose time is another, would wait for years.
-var unpace = sync.OnceFunc(func() { //nolint:gochecknoglobals // the handlers are global, too
-	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1] // the log alone
-})
 
 // end stops all autoscaler replicas and shows what happened, if the test has failed.
 func (w *World) end() {
