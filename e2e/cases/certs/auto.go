@@ -28,11 +28,11 @@ const issuedSecret = product.CertificateSecret + "-tls"
 
 func certsCases() []world.Case {
 	return []world.Case{
-		{ID: "WH-auto", Symptom: "cert-manager is installed or removed, and the webhook's certificate stays with what was there at the start", Holds: "it follows in both directions, and renewals too, and no call is lost", In: world.Test, Alone: true, Run: followsCertManager},
+		{ID: "WH-auto", Symptom: "cert-manager is installed or removed, and the webhook's certificate stays with what was there at the start", Holds: "it follows in both directions, and renewals too, and no call is lost", In: world.Soak, Alone: true, Run: followsCertManager},
 		{ID: "WH-certs", Symptom: "the install's own rights are too few to make the webhook's certificate", Holds: "a self-signed certificate is made, kept and trusted with the shipped rights", In: world.Test, Alone: true, Run: selfSigned},
 		{ID: "WH-04", Symptom: "an upgrade or a replace wipes the caBundle", Holds: "applying again leaves it alone; a replace is repaired in seconds", In: world.Test, Run: bundleWiped},
 		{ID: "WH-05", Symptom: "the certificate is made anew, and running pods go on with the old one", Holds: "what is there is kept; where the Secret is deleted, a new one is served without a restart and without a lost call", In: world.Test, Run: secretDeleted},
-		{ID: "WH-06", Symptom: "the certificate was loaded once at the start and expires in memory", Holds: "it is renewed again and again under 50 creations a second, none of them lost", In: world.Test, Weight: 6, Run: renewedUnderLoad},
+		{ID: "WH-06", Symptom: "the certificate was loaded once at the start and expires in memory", Holds: "it is renewed again and again under 50 creations a second, none of them lost", In: world.Soak, Weight: 6, Run: renewedUnderLoad},
 		{ID: "WH-06-files", Symptom: "files are read in the middle of a change, or cannot be read, and the webhook dies", Holds: "the last good pair is served and its end is a metric", In: world.Test, Run: tornFiles},
 		{ID: "WH-07", Symptom: "a conflict delays the bundle while replicas show the new certificate already", Holds: "no replica is ahead of the bundle, and one that it does not vouch for is not ready", In: world.Test, Run: conflictInRotation},
 		{ID: "WH-08", Symptom: "two writers overwrite each other's caBundle for ever", Holds: "whoever is not asked stops writing and says so; two installs do not touch each other", In: world.Test, Run: twoWriters},

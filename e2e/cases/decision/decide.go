@@ -14,12 +14,12 @@ import (
 func decideCases() []world.Case {
 	return []world.Case{
 		{ID: "HA-01", Symptom: "one trigger says down, the other cannot be read, and the count falls", Holds: "the count holds, and still rises by the one that can be read", In: world.Test, Run: oneUnknown},
-		{ID: "HA-02", Symptom: "one broken metric stops all scaling, also up", Holds: "up is allowed while another trigger cannot be read", In: world.Test, Run: brokenSideMetric},
-		{ID: "HA-11", Symptom: "after a restart or a change of the leader the first low sample scales down at once", Holds: "the windows begin full", In: world.Test, Own: true, Run: restartKeepsWindows},
-		{ID: "HA-13", Symptom: "a workload whose source or Secret comes later is scaled by a default that nobody chose, for good", Holds: "the count holds until the source is there, then it is right", In: world.Test, Run: lateSource},
-		{ID: "HA-14", Symptom: "an edit of the configuration drops a busy workload to its minimum", Holds: "the count moves by the new arithmetic only", In: world.Test, Run: edits},
-		{ID: "HA-15", Symptom: "a scale-down during a rollout takes more pods than the rollout promised", Holds: "no scale-down while a rollout replaces pods; up is allowed", In: world.Test, Run: duringRollout},
-		{ID: "CM-01", Symptom: "the surge of a rollout is read back as the count, and each deploy grows the fleet", Holds: "the present count is that of the spec", In: world.Test, Run: surge},
+		{ID: "HA-02", Symptom: "one broken metric stops all scaling, also up", Holds: "up is allowed while another trigger cannot be read", In: world.Soak, Run: brokenSideMetric},
+		{ID: "HA-11", Symptom: "after a restart or a change of the leader the first low sample scales down at once", Holds: "the windows begin full", In: world.Soak, Own: true, Run: restartKeepsWindows},
+		{ID: "HA-13", Symptom: "a workload whose source or Secret comes later is scaled by a default that nobody chose, for good", Holds: "the count holds until the source is there, then it is right", In: world.Soak, Run: lateSource},
+		{ID: "HA-14", Symptom: "an edit of the configuration drops a busy workload to its minimum", Holds: "the count moves by the new arithmetic only", In: world.Soak, Run: edits},
+		{ID: "HA-15", Symptom: "a scale-down during a rollout takes more pods than the rollout promised", Holds: "no scale-down while a rollout replaces pods; up is allowed", In: world.Soak, Run: duringRollout},
+		{ID: "CM-01", Symptom: "the surge of a rollout is read back as the count, and each deploy grows the fleet", Holds: "the present count is that of the spec", In: world.Soak, Run: surge},
 	}
 }
 

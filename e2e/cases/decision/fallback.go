@@ -12,10 +12,10 @@ import (
 func fallbackCases() []world.Case {
 	return []world.Case{
 		{ID: "FB-01", Symptom: "the fallback comes at the first failure, or never", Holds: "it comes at the failure that was asked for, and goes with the first success", In: world.Test, Run: fallbackThreshold},
-		{ID: "FB-03", Symptom: "at zero with a failing source the fallback is never applied", Holds: "it wakes the workload", In: world.Test, Run: fallbackFromZero},
+		{ID: "FB-03", Symptom: "at zero with a failing source the fallback is never applied", Holds: "it wakes the workload", In: world.Soak, Run: fallbackFromZero},
 		{ID: "FB-04", Symptom: "failures before the query itself do not count", Holds: "every way of not getting a number counts", In: world.Test, Run: fallbackFromTheStart},
-		{ID: "FB-05", Symptom: "the fallback lowers a busy workload", Holds: "it is one vote of several, and never lowers unless chosen so", In: world.Test, Run: fallbackVotes},
-		{ID: "FB-07", Symptom: "waking up in the morning needs the source", Holds: "the floor is reached without it", In: world.Test, Run: floorWithoutSource},
+		{ID: "FB-05", Symptom: "the fallback lowers a busy workload", Holds: "it is one vote of several, and never lowers unless chosen so", In: world.Soak, Run: fallbackVotes},
+		{ID: "FB-07", Symptom: "waking up in the morning needs the source", Holds: "the floor is reached without it", In: world.Soak, Run: floorWithoutSource},
 		{ID: "SZ-13", Symptom: "a source that the workload itself serves is empty at zero, so it never wakes", Holds: "not being able to read is UNKNOWN, and a fallback wakes it", In: world.Test, Run: servedByItself},
 	}
 }

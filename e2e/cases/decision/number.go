@@ -11,8 +11,8 @@ import (
 func numberCases() []world.Case {
 	return []world.Case{
 		{ID: "HA-05", Symptom: "NaN and Inf become the smallest integer and the count falls to the minimum", Holds: "what is no finite number is refused or UNKNOWN", In: world.Test, Run: notFinite},
-		{ID: "HA-06", Symptom: "the largest backlog wraps around and gives zero replicas", Holds: "large values saturate at the maximum", In: world.Test, Run: largeValues},
-		{ID: "HA-07", Symptom: "a negative value turns into max replicas or cancels another trigger", Holds: "negative numbers are refused", In: world.Test, Run: negativeValues},
+		{ID: "HA-06", Symptom: "the largest backlog wraps around and gives zero replicas", Holds: "large values saturate at the maximum", In: world.Soak, Run: largeValues},
+		{ID: "HA-07", Symptom: "a negative value turns into max replicas or cancels another trigger", Holds: "negative numbers are refused", In: world.Soak, Run: negativeValues},
 		{ID: "SP-09", Symptom: "one odd object crashes the controller for everybody", Holds: "an odd object harms nobody else", In: world.Test, Run: oddObjects},
 	}
 }

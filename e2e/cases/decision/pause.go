@@ -10,9 +10,9 @@ import (
 
 func pauseCases() []world.Case {
 	return []world.Case{
-		{ID: "AN-02", Symptom: "a paused workload bounces, or never resumes", Holds: "no write while paused but to reach the fixed count; after it normal within a poll", In: world.Test, Own: true, Run: pauseLife},
-		{ID: "GO-06", Symptom: "a pause that Git removed goes on for good", Holds: "the annotations of the moment count, however often they change", In: world.Test, Alone: true, Run: pauseCycles},
-		{ID: "GO-09", Symptom: "what happens to a count that was set by hand depends on luck", Holds: "one rule: zero stays, any other count is answered, a pause holds", In: world.Test, Run: byHand},
+		{ID: "AN-02", Symptom: "a paused workload bounces, or never resumes", Holds: "no write while paused but to reach the fixed count; after it normal within a poll", In: world.Soak, Own: true, Run: pauseLife},
+		{ID: "GO-06", Symptom: "a pause that Git removed goes on for good", Holds: "the annotations of the moment count, however often they change", In: world.Soak, Alone: true, Run: pauseCycles},
+		{ID: "GO-09", Symptom: "what happens to a count that was set by hand depends on luck", Holds: "one rule: zero stays, any other count is answered, a pause holds", In: world.Soak, Run: byHand},
 	}
 }
 

@@ -14,12 +14,12 @@ func zeroCases() []world.Case {
 		{ID: "SZ-01", Symptom: "the source is down or refuses the login, that reads as idle, and everything goes to zero", Holds: "replicas never fall while a source cannot be read", In: world.Test, Run: outage},
 		{ID: "SZ-02", Symptom: "an answer without the value is read as 0", Holds: "a key that is no stream is UNKNOWN", In: world.Test, Run: answerWithoutValue},
 		{ID: "SZ-03", Symptom: "a series that disappears counts as 0, and everything goes to its minimum at the peak", Holds: "no row, a second row and NULL are what the trigger says, and UNKNOWN otherwise", In: world.Test, Run: vanishedSeries},
-		{ID: "SZ-04", Symptom: "a running workload that is put under management is scaled to zero in the first second", Holds: "nothing goes down before one full cooldown", In: world.Test, Run: adoptionKeeps},
+		{ID: "SZ-04", Symptom: "a running workload that is put under management is scaled to zero in the first second", Holds: "nothing goes down before one full cooldown", In: world.Soak, Run: adoptionKeeps},
 		{ID: "SZ-05", Symptom: "at the end of the cooldown the count jumps from N to 0", Holds: "policies lead down to one, only then zero", In: world.Test, Run: stepsDown},
-		{ID: "SZ-06", Symptom: "nobody knows what the cooldown delays, and an edit of it does nothing", Holds: "it delays the last step alone, the status says until when, and an edit counts at once", In: world.Test, Run: cooldownEdits},
-		{ID: "SZ-08", Symptom: "nothing waits while workers work, so they are ended mid-message", Holds: "work in progress counts as work", In: world.Test, Run: busyWorkers},
-		{ID: "SZ-09", Symptom: "work that is seen while another trigger fails is forgotten, and zero comes the moment the error clears", Holds: "zero comes a whole cooldown after the last work", In: world.Test, Run: workBesideAFailure},
-		{ID: "SZ-12", Symptom: "removing the autoscaler leaves the workload at zero for ever", Holds: "a zero of ours is not left behind", In: world.Test, Run: leaving},
+		{ID: "SZ-06", Symptom: "nobody knows what the cooldown delays, and an edit of it does nothing", Holds: "it delays the last step alone, the status says until when, and an edit counts at once", In: world.Soak, Run: cooldownEdits},
+		{ID: "SZ-08", Symptom: "nothing waits while workers work, so they are ended mid-message", Holds: "work in progress counts as work", In: world.Soak, Run: busyWorkers},
+		{ID: "SZ-09", Symptom: "work that is seen while another trigger fails is forgotten, and zero comes the moment the error clears", Holds: "zero comes a whole cooldown after the last work", In: world.Soak, Run: workBesideAFailure},
+		{ID: "SZ-12", Symptom: "removing the autoscaler leaves the workload at zero for ever", Holds: "a zero of ours is not left behind", In: world.Soak, Run: leaving},
 		{ID: "SZ-person", Symptom: "a zero that a person set is woken up again", Holds: "a person's zero stays, our own wakes", In: world.Test, Run: zeroByPerson},
 	}
 }

@@ -23,7 +23,7 @@ func fleetCases() []world.Case {
 		{ID: "SP-04", Symptom: "caches of all Secrets, pods and Deployments run a controller out of memory in a big cluster", Holds: "memory hardly depends on what is not managed", In: world.Soak, Alone: true, Run: noisyCluster},
 		{ID: "SP-05", Symptom: "each workload has a client of its own, which keeps all that the server has", Holds: "hundreds of workloads share 4 connections, and other keys cost nothing", In: world.Soak, Run: sharedClient},
 		{ID: "SP-06", Symptom: "sources that are replaced are not closed, until the server or the host has no socket left", Holds: "after hundreds of edits, failures and deletions everything is as before", In: world.Soak, Alone: true, Run: nothingLeaks},
-		{ID: "SP-08", Symptom: "an edit swaps the sources, and a decision without any in between lowers a busy workload", Holds: "many edits a second change no count", In: world.Test, Run: editsWhileBusy},
+		{ID: "SP-08", Symptom: "an edit swaps the sources, and a decision without any in between lowers a busy workload", Holds: "many edits a second change no count", In: world.Soak, Run: editsWhileBusy},
 		{ID: "SP-11", Symptom: "the API server is asked at each poll, or for nothing at all", Holds: "idle workloads cost watches, leases and one look for KEDA", In: world.Test, Run: idleRequests},
 		{ID: "SP-12", Symptom: "a server that comes back is kept down by all who come back to it, and the log is flooded", Holds: "few connections are tried, each workload is in the log once, and all notice the return within a poll", In: world.Soak, Alone: true, Run: reconnects},
 	}

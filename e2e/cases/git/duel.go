@@ -18,7 +18,7 @@ import (
 func gitDuelCases() []world.Case {
 	return []world.Case{
 		{ID: "GO-04", Symptom: "self-heal applies in a loop, and each sync writes", Holds: "one call of the webhook a request, and no write once the count stands", In: world.Test, Alone: true, Run: selfHeal},
-		{ID: "GO-07", Symptom: "a federation layer takes each scale back, and pods live for seconds", Holds: "three writes, then the autoscaler stands back, names the field manager, and tries again later", In: world.Test, Run: federation},
+		{ID: "GO-07", Symptom: "a federation layer takes each scale back, and pods live for seconds", Holds: "three writes, then the autoscaler stands back, names the field manager, and tries again later", In: world.Soak, Run: federation},
 	}
 }
 

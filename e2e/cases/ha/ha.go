@@ -16,13 +16,13 @@ import (
 
 func haCases() []world.Case {
 	return []world.Case{
-		{ID: "HA-share", Symptom: "one replica does all the work and the others none", Holds: "replicas share the workloads evenly, whoever comes, dies or is stopped", In: world.Test, Run: evenShares},
-		{ID: "LE-01", Symptom: "requests to the API server have no deadline, so after an outage the loops hang on dead connections", Holds: "the first write comes within 15 s of its end, over a new connection", In: world.Test, Run: silentOutage},
-		{ID: "LE-03", Symptom: "a replica that lost its lease without dying never stands for it again, until none does", Holds: "three rounds of freezing each replica end with both at work", In: world.Test, Run: flaps},
-		{ID: "LE-04", Symptom: "a leader that hung goes on where it was: two write", Holds: "whoever was stopped or cut off writes nothing until it holds the lease anew", In: world.Test, Run: oneWriter},
-		{ID: "LE-05", Symptom: "a lease of a pod that is gone is kept for ever, or for as long as its node's clock was wrong", Holds: "it runs out on the clock of the one that takes over", In: world.Test, Run: wrongClock},
-		{ID: "LE-06", Symptom: "after a restart what was paused, cooling or in fallback is forgotten, and counts move", Holds: "a kill, a restart and a takeover change no count", In: world.Test, Run: restartsUnseen},
-		{ID: "LE-07", Symptom: "only the leader is ready, so a rollout hangs and the webhook is served by one", Holds: "replicas that hold nothing are ready and serve the webhook", In: world.Test, Run: readyWithoutLeading},
+		{ID: "HA-share", Symptom: "one replica does all the work and the others none", Holds: "replicas share the workloads evenly, whoever comes, dies or is stopped", In: world.Test, Weight: 2, Run: evenShares},
+		{ID: "LE-01", Symptom: "requests to the API server have no deadline, so after an outage the loops hang on dead connections", Holds: "the first write comes within 15 s of its end, over a new connection", In: world.Test, Weight: 2, Run: silentOutage},
+		{ID: "LE-03", Symptom: "a replica that lost its lease without dying never stands for it again, until none does", Holds: "three rounds of freezing each replica end with both at work", In: world.Test, Weight: 2, Run: flaps},
+		{ID: "LE-04", Symptom: "a leader that hung goes on where it was: two write", Holds: "whoever was stopped or cut off writes nothing until it holds the lease anew", In: world.Test, Weight: 2, Run: oneWriter},
+		{ID: "LE-05", Symptom: "a lease of a pod that is gone is kept for ever, or for as long as its node's clock was wrong", Holds: "it runs out on the clock of the one that takes over", In: world.Test, Weight: 2, Run: wrongClock},
+		{ID: "LE-06", Symptom: "after a restart what was paused, cooling or in fallback is forgotten, and counts move", Holds: "a kill, a restart and a takeover change no count", In: world.Soak, Run: restartsUnseen},
+		{ID: "LE-07", Symptom: "only the leader is ready, so a rollout hangs and the webhook is served by one", Holds: "replicas that hold nothing are ready and serve the webhook", In: world.Test, Weight: 2, Run: readyWithoutLeading},
 		{ID: "LE-08", Symptom: "finalizers keep namespaces for ever once the autoscaler is gone", Holds: "there are none, and 100 namespaces are deleted without it", In: world.Soak, Run: teardown},
 		{ID: "SP-10", Symptom: "slow sources keep the old leader from ending, and an upgrade crash-loops", Holds: "it ends within 10 s and the new one has decided about 500 workloads within 30 s", In: world.Soak, Alone: true, Run: slowUpgrade},
 	}

@@ -26,11 +26,11 @@ func jobResizeCases() []world.Case {
 		{ID: "JB-02", Symptom: "lowering the parallelism ends pods that run", Holds: "it falls as pods end, never before", In: world.Test, Weight: 4, Run: jobShrinks},
 		{ID: "JB-02-late", Symptom: "on a control plane that answers late, lowering the parallelism ends pods that run", Holds: "it falls later, and never ends one", In: world.Test, Weight: 4, Run: jobShrinksLate},
 		{ID: "JB-03", Symptom: "zero suspends a Job and ends its pods; another queue controller is fought", Holds: "zero starts nothing new, suspend is not touched, and Jobs of other controllers are left alone", In: world.Test, Weight: 4, Run: jobZero},
-		{ID: "JB-05", Symptom: "an edit ends Jobs that run", Holds: "what runs goes on, whatever is edited or removed", In: world.Test, Run: jobEdits},
-		{ID: "JB-ended", Symptom: "Jobs that are over, or that a person has suspended, are written to", Holds: "they are left alone, and the status says why", In: world.Test, Run: jobsLeftAlone},
+		{ID: "JB-05", Symptom: "an edit ends Jobs that run", Holds: "what runs goes on, whatever is edited or removed", In: world.Soak, Run: jobEdits},
+		{ID: "JB-ended", Symptom: "Jobs that are over, or that a person has suspended, are written to", Holds: "they are left alone, and the status says why", In: world.Soak, Run: jobsLeftAlone},
 		{ID: "JB-queue", Symptom: "a work queue Job without completions is refilled after its first success, or ended", Holds: "it drains: Kubernetes starts no pods any more, and none is ended", In: world.Test, Run: jobWithoutCompletions},
 		{ID: "JB-indexed", Symptom: "an Indexed Job loses indexes when it is scaled", Holds: "every index completes once", In: world.Test, Weight: 4, Run: jobIndexed},
-		{ID: "FB-07-job", Symptom: "waking up a Job in the morning needs the source", Holds: "the floor is reached without it", In: world.Test, Weight: 4, Run: jobFloorWithoutSource},
+		{ID: "FB-07-job", Symptom: "waking up a Job in the morning needs the source", Holds: "the floor is reached without it", In: world.Soak, Weight: 4, Run: jobFloorWithoutSource},
 	}
 }
 

@@ -19,7 +19,7 @@ func kindCases() []world.Case {
 	return []world.Case{
 		{ID: "KD-01", Symptom: "a Deployment's annotations are copied to its ReplicaSets, and the child is scaled a second time", Holds: "the child of something scalable is left alone", In: world.Test, Run: inheritedAnnotations},
 		{ID: "KD-02", Symptom: "only Deployments are scaled", Holds: "a StatefulSet goes up and to zero like a Deployment", In: world.Test, Run: statefulSet},
-		{ID: "KD-refused", Symptom: "a policy of the cluster refuses a scale, and the autoscaler tries again as fast as it can", Holds: "the event says who refused and why, tries grow rare, and the count follows once it may", In: world.Test, Own: true, Run: refusedScale},
+		{ID: "KD-refused", Symptom: "a policy of the cluster refuses a scale, and the autoscaler tries again as fast as it can", Holds: "the event says who refused and why, tries grow rare, and the count follows once it may", In: world.Soak, Own: true, Run: refusedScale},
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 func releaseCases() []world.Case {
 	return []world.Case{
-		{ID: "SZ-12-away", Symptom: "the annotations go while the autoscaler is down, and the workload stays at zero", Holds: "it is released in good order at the next start", In: world.Test, Own: true, Run: leftWhileAway},
+		{ID: "SZ-12-away", Symptom: "the annotations go while the autoscaler is down, and the workload stays at zero", Holds: "it is released in good order at the next start", In: world.Soak, Own: true, Run: leftWhileAway},
 		{ID: "SZ-12-uninstall", Symptom: "an uninstall leaves a cluster of workloads at zero, and nobody knows which", Holds: "autoscaler release leaves the present counts or those from before, and lists what is at zero", In: world.Test, Alone: true, Run: uninstall},
 	}
 }

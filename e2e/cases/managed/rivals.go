@@ -19,7 +19,7 @@ import (
 func rivalCases() []world.Case {
 	return []world.Case{
 		{ID: "HA-09", Symptom: "an HPA scales the same workload, and pods come and go every few seconds", Holds: "a second master is refused; where it came later the autoscaler stands back, names the rival, and goes on when it is gone", In: world.Test, Run: rival},
-		{ID: "HA-09-keda", Symptom: "a ScaledObject of KEDA scales the same workload", Holds: "the same, and one rival with the HPA that KEDA makes; KEDA can come and go", In: world.Test, Alone: true, Run: rivalOfKEDA},
+		{ID: "HA-09-keda", Symptom: "a ScaledObject of KEDA scales the same workload", Holds: "the same, and one rival with the HPA that KEDA makes; KEDA can come and go", In: world.Soak, Alone: true, Run: rivalOfKEDA},
 	}
 }
 

@@ -19,13 +19,13 @@ import (
 func resourceCases() []world.Case {
 	return []world.Case{
 		{ID: "CM-02", Symptom: "pods of another workload with the same labels are averaged in", Holds: "only pods whose owners lead to the workload count", In: world.Test, Run: foreignPods},
-		{ID: "CM-03", Symptom: "an injected sidecar without a request makes utilization undefined, and scaling stops in silence", Holds: "the container is named, other triggers go on raising, and one container can be chosen", In: world.Test, Run: injectedSidecar},
-		{ID: "CM-06", Symptom: "some pods have no measurement, and that blocks scaling or scales wrongly", Holds: "they count against the direction, and the decision says how many", In: world.Test, Run: missingSamples},
+		{ID: "CM-03", Symptom: "an injected sidecar without a request makes utilization undefined, and scaling stops in silence", Holds: "the container is named, other triggers go on raising, and one container can be chosen", In: world.Soak, Run: injectedSidecar},
+		{ID: "CM-06", Symptom: "some pods have no measurement, and that blocks scaling or scales wrongly", Holds: "they count against the direction, and the decision says how many", In: world.Soak, Run: missingSamples},
 		{ID: "CM-07", Symptom: "pods that never start keep an idle fleet from shrinking", Holds: "pending pods are left out on the way down", In: world.Test, Run: pendingPods},
-		{ID: "CM-09", Symptom: "cpu and zero: a workload sleeps for ever, or never", Holds: "zero with cpu alone is refused; beside a queue it goes to zero and back", In: world.Test, Run: cpuAndZero},
-		{ID: "CM-10", Symptom: "during a rollout usage is compared with the requests of the wrong generation, and everything goes to max", Holds: "the sum of usage over the sum of requests of the same pods", In: world.Test, Run: twoGenerations},
-		{ID: "CM-rollout", Symptom: "a workload on cpu grows with the surge of a rollout, or shrinks in the middle of it", Holds: "the count is that of the spec all through, and falls after the rollout", In: world.Test, Run: cpuAcrossRollout},
-		{ID: "CM-11", Symptom: "metrics-server is away and autoscaling stops, or misbehaves on its return", Holds: "the count holds, a queue still raises it, and it goes on afterwards", In: world.Test, Run: metricsOutage},
+		{ID: "CM-09", Symptom: "cpu and zero: a workload sleeps for ever, or never", Holds: "zero with cpu alone is refused; beside a queue it goes to zero and back", In: world.Soak, Run: cpuAndZero},
+		{ID: "CM-10", Symptom: "during a rollout usage is compared with the requests of the wrong generation, and everything goes to max", Holds: "the sum of usage over the sum of requests of the same pods", In: world.Soak, Run: twoGenerations},
+		{ID: "CM-rollout", Symptom: "a workload on cpu grows with the surge of a rollout, or shrinks in the middle of it", Holds: "the count is that of the spec all through, and falls after the rollout", In: world.Soak, Run: cpuAcrossRollout},
+		{ID: "CM-11", Symptom: "metrics-server is away and autoscaling stops, or misbehaves on its return", Holds: "the count holds, a queue still raises it, and it goes on afterwards", In: world.Soak, Run: metricsOutage},
 	}
 }
 

@@ -17,9 +17,9 @@ func annotationCases() []world.Case {
 	return []world.Case{
 		{ID: "AN-01", Symptom: "the mere presence of the pause annotation pauses, even when it says false", Holds: "pause is read strictly", In: world.Test, Run: strictPause},
 		{ID: "AN-04", Symptom: "a misspelt parameter is ignored and a default is used", Holds: "unknown keys and parameters are refused with a suggestion", In: world.Test, Run: misspelt},
-		{ID: "AN-05", Symptom: "0 is taken for unset and replaced by a default", Holds: "0, empty and absent are three things", In: world.Test, Run: zeroOrUnset},
+		{ID: "AN-05", Symptom: "0 is taken for unset and replaced by a default", Holds: "0, empty and absent are three things", In: world.Soak, Run: zeroOrUnset},
 		{ID: "AN-07", Symptom: "long names and odd characters break labels and metrics", Holds: "long names, odd stream names and 30 triggers work", In: world.Test, Run: oddNames},
-		{ID: "AN-09", Symptom: "state in annotations is copied, edited or restored from a backup and causes an instant zero", Holds: "foreign state is discarded, tampering is undone", In: world.Test, Run: foreignState},
+		{ID: "AN-09", Symptom: "state in annotations is copied, edited or restored from a backup and causes an instant zero", Holds: "foreign state is discarded, tampering is undone", In: world.Soak, Run: foreignState},
 		{ID: "AN-refs", Symptom: "a secret that cannot be read becomes an empty password", Holds: "an unresolvable reference holds the count and is named", In: world.Test, Run: unresolvable},
 	}
 }
