@@ -14,7 +14,7 @@ import (
 )
 
 // TestInterval is the smallest polling interval of a program that BuildForTests has compiled.
-const TestInterval = "200ms"
+const TestInterval = "500ms"
 
 // Build compiles the autoscaler into dir and returns the path; without cgo, as the image has it. Progress goes to w.
 func Build(ctx context.Context, dir string, w io.Writer) (string, error) {

@@ -167,10 +167,12 @@ func (c *common) run(t *testing.T, one Case) {
 	if err := c.units.Acquire(t.Context(), weight); err != nil {
 		t.Fatal(err)
 	}
-	defer c.units.Release(weight)
 	began := time.Now()
-	// Without the time in which the case waited for room, which go test counts too.
-	defer func() { t.Logf("took %.1fs", time.Since(began).Seconds()) }()
+	t.Cleanup(func() { // after the subtests
+		c.units.Release(weight)
+		// Without the time in which the case waited for room, which go test counts too.
+		t.Logf("took %.1fs", time.Since(began).Seconds())
+	})
 	one.Run(t, c.enter(t, one))
 }
 

@@ -31,7 +31,7 @@ func (w *World) Postgres(jobs int) *servers.Postgres {
 	return server
 }
 
-// SQLTrigger is a trigger on a server with a target of 1, read every 200 ms as the user reader with the password of the Secret db.
+// SQLTrigger is a trigger on a server with a target of 1, read every half second as the user reader with the password of the Secret db.
 func (w *World) SQLTrigger(address, query string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -173,7 +173,7 @@ func (w *World) Stream(name string) string { return w.Namespace + ":" + name }
 // Settings are annotations without their prefix.
 type Settings map[string]string
 
-// Quick are settings that make a case short: a read every 200 ms, no window on the way down, a cooldown of a few seconds.
+// Quick are settings that make a case short: a read every half second, no window on the way down, a cooldown of a few seconds.
 func Quick(more Settings) Settings {
 	s := Settings{
 		"min-replicas": "0", "max-replicas": "10", "polling-interval": product.TestInterval, "cooldown": "3s",

@@ -15,8 +15,8 @@ import (
 
 func gitToolCases() []world.Case {
 	return []world.Case{
-		{ID: "GO-kubectl", Symptom: "each way of kubectl to write a manifest resets the count in another way", Holds: "none of them moves it: at rest, on the way up and down, and at zero", In: world.Test, Run: tools(kubectlTools())},
-		{ID: "GO-tools", Symptom: "each GitOps tool resets the count in its own way", Holds: "what Argo CD, Flux and Helm send moves it at no time", In: world.Test, Run: tools(gitOpsTools())},
+		{ID: "GO-kubectl", Symptom: "each way of kubectl to write a manifest resets the count in another way", Holds: "none of them moves it: at rest, on the way up and down, and at zero", In: world.Test, Weight: 4, Run: tools(kubectlTools())},
+		{ID: "GO-tools", Symptom: "each GitOps tool resets the count in its own way", Holds: "what Argo CD, Flux and Helm send moves it at no time", In: world.Test, Weight: 4, Run: tools(gitOpsTools())},
 	}
 }
 
@@ -54,6 +54,9 @@ func gitOpsTools() []tool {
 func tools(list []tool) func(*testing.T, *world.World) {
 	return func(t *testing.T, w *world.World) {
 		client := w.Dynamic()
+		// Each of them calls kubectl or the like all the time; more at a time would hold up each other.
+		const atATime = 6
+		room := make(chan struct{}, atATime)
 		for _, tool := range list {
 			if tool.kind == "" {
 				tool.kind = "Deployment"
@@ -63,6 +66,8 @@ func tools(list []tool) func(*testing.T, *world.World) {
 			}
 			t.Run(tool.name, func(t *testing.T) {
 				t.Parallel()
+				room <- struct{}{}
+				defer func() { <-room }()
 				own := *w
 				own.T = t
 				s := &synced{World: &own, tool: tool, objects: client.Resource(appsResource(tool.kind)).Namespace(w.Namespace)}

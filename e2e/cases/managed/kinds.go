@@ -141,13 +141,21 @@ func inheritedAnnotations(t *testing.T, w *world.World) {
 	}
 }
 
-func onlyReplicaSet(w *world.World) *appsv1.ReplicaSet {
+// onlyReplicaSet waits for the ReplicaSet of the only Deployment: the count can come before it.
+func onlyReplicaSet(w *world.World) (set *appsv1.ReplicaSet) {
 	w.T.Helper()
-	list, err := w.Kube.AppsV1().ReplicaSets(w.Namespace).List(w.T.Context(), metav1.ListOptions{})
-	if err != nil || len(list.Items) != 1 {
-		w.T.Fatalf("there are %d ReplicaSets (%v), want one", len(list.Items), err)
-	}
-	return &list.Items[0]
+	w.Await("one ReplicaSet", world.Soon, func(ctx context.Context) error {
+		list, err := w.Kube.AppsV1().ReplicaSets(w.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		if len(list.Items) != 1 {
+			return fmt.Errorf("there are %d", len(list.Items))
+		}
+		set = &list.Items[0]
+		return nil
+	})
+	return set
 }
 
 func statefulSet(t *testing.T, w *world.World) {
