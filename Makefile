@@ -47,7 +47,7 @@ unit: deps ## Run the tests of the root module, with the race detector and in ra
 .PHONY: e2e
 e2e: deps controlplane ## Run the field cases and the other tests on a real control plane, except those that take long.
 	@$(E2E) $(GO) run ./cmd/cases -in test
-	@$(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 2 -timeout 15m -skip '^TestSoak' $$($(GO) list ./... | grep -v '/cases$$')
+	@$(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $$($(GO) list ./... | grep -v '/cases$$')
 
 .PHONY: soak
 soak: deps controlplane ## Run what takes long by nature, in about 40 minutes: fleets, bursts, permissions, installs, the image.

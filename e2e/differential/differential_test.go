@@ -56,15 +56,15 @@ func runLab(m *testing.M) (code int) {
 	return code
 }
 
-// sample is which scenarios of a seed make test runs: every sixth, so about ten.
-const sample = 6
+// sample is which scenarios of a seed make test runs: every fifth of those without cpu and memory, so about nine.
+const sample = 5
 
 // TestSameCountsAsTheHPA runs some scenarios of a seed.
 func TestSameCountsAsTheHPA(t *testing.T) {
 	t.Parallel()
 	var some []Scenario
 	for i, s := range Scenarios(*seed) {
-		if (uint64(i)+*seed)%sample == 0 {
+		if s.resource() < 0 && (uint64(i)+*seed)%sample == 0 {
 			some = append(some, s)
 		}
 	}

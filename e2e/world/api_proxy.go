@@ -38,6 +38,7 @@ type APIProxy struct {
 	Conflicted atomic.Int64
 }
 
+// APIProxy is a proxy for replicas of the shared install.
 func (w *World) APIProxy() *APIProxy {
 	w.T.Helper()
 	return w.APIProxyFor(product.Namespace)

@@ -13,17 +13,18 @@ import (
 	"autoscale.io/scalers/scalertest/servers"
 )
 
-// behind is a Redis of the case's own behind a proxy, with a group on the stream jobs, and a trigger on it with a target of 5.
-type behind struct {
+// BehindProxy is a Redis of the case's own behind a proxy, with a group on the stream jobs, and a trigger on it with a target of 5.
+type BehindProxy struct {
 	proxy   *servers.Proxy
 	Client  *redis.Client
 	Trigger string
 }
 
-func (w *World) Behind(items int) behind {
+// Behind starts one with that many entries that nobody has read.
+func (w *World) Behind(items int) BehindProxy {
 	w.T.Helper()
 	server := servers.MustRedis(w.T, servers.RedisOptions{})
-	b := behind{proxy: servers.MustProxy(w.T, server.Addr()), Client: server.Client()}
+	b := BehindProxy{proxy: servers.MustProxy(w.T, server.Addr()), Client: server.Client()}
 	b.Trigger = fmt.Sprintf("{type: redis-streams, address: %q, stream: jobs, consumerGroup: workers, target: 5}", b.proxy.Addr())
 	w.Group(b.Client, "jobs", "0")
 	if items > 0 {
@@ -32,7 +33,8 @@ func (w *World) Behind(items int) behind {
 	return b
 }
 
-func (b behind) Set(t *testing.T, mode servers.Mode) {
+// Set changes what the proxy does with connections.
+func (b BehindProxy) Set(t *testing.T, mode servers.Mode) {
 	t.Helper()
 	if err := b.proxy.Set(mode); err != nil {
 		t.Fatal(err)

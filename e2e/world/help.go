@@ -94,7 +94,7 @@ func (w *World) FirstFall(name string) time.Time {
 	return time.Time{}
 }
 
-// create creates a Deployment as it is.
+// CreateDeployment creates a Deployment as it is.
 func (w *World) CreateDeployment(d *appsv1.Deployment) {
 	w.T.Helper()
 	if _, err := w.Kube.AppsV1().Deployments(w.Namespace).Create(w.T.Context(), d, metav1.CreateOptions{}); err != nil {
@@ -102,6 +102,7 @@ func (w *World) CreateDeployment(d *appsv1.Deployment) {
 	}
 }
 
+// DeleteNow are the options of a deletion without a grace period.
 func DeleteNow() metav1.DeleteOptions {
 	now := int64(0)
 	return metav1.DeleteOptions{GracePeriodSeconds: &now}

@@ -20,6 +20,7 @@ func (w *World) Spawning(stream string, more Settings) Settings {
 	return settings
 }
 
+// OneEach is a redis-streams trigger on the shared Redis with a target of 1.
 func (w *World) OneEach(stream string) string {
 	return fmt.Sprintf("{type: redis-streams, address: %q, stream: %q, consumerGroup: workers, target: 1}", w.Redis.Addr(), stream)
 }

@@ -30,6 +30,7 @@ func Memory(t *testing.T, a *product.Autoscaler, field string) int {
 	return kib << 10
 }
 
+// Restart starts the autoscaler of the case again, after it was killed or stopped.
 func (w *World) Restart() {
 	w.T.Helper()
 	if err := w.Scaler.Restart(w.T.Context()); err != nil {

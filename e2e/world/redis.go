@@ -11,6 +11,7 @@ import (
 // Soon is how long a reaction may take: some polls of a second on a busy machine.
 const Soon = 30 * time.Second
 
+// Group is the parameter of a trigger that counts for the consumer group workers.
 const Group = ", consumerGroup: workers"
 
 // Add appends n entries in one transaction, so that no poll sees a part of them.
@@ -44,6 +45,7 @@ func (w *World) Read(client redis.UniversalClient, stream string, n int, ack boo
 	return ids
 }
 
+// Ack acknowledges entries for the consumer group workers.
 func (w *World) Ack(client redis.UniversalClient, stream string, ids []string) {
 	w.T.Helper()
 	if err := client.XAck(w.T.Context(), stream, "workers", ids...).Err(); err != nil {
@@ -51,6 +53,7 @@ func (w *World) Ack(client redis.UniversalClient, stream string, ids []string) {
 	}
 }
 
+// Group makes the consumer group workers, which has read up to an entry ID.
 func (w *World) Group(client redis.UniversalClient, stream, from string) {
 	w.T.Helper()
 	if err := client.XGroupCreateMkStream(w.T.Context(), stream, "workers", from).Err(); err != nil {
@@ -58,6 +61,7 @@ func (w *World) Group(client redis.UniversalClient, stream, from string) {
 	}
 }
 
+// AwaitValue waits until a trigger of a workload reads that value.
 func (w *World) AwaitValue(name, trigger, want string) {
 	w.T.Helper()
 	w.Await(fmt.Sprintf("trigger %s of %s at %s", trigger, name, want), Soon, func(ctx context.Context) error {

@@ -22,4 +22,5 @@ func (w *World) Access(right authorizationv1.ResourceAttributes, want bool) erro
 	return err
 }
 
+// Account is the user name of the autoscaler.
 const Account = "system:serviceaccount:" + product.Namespace + ":" + product.ServiceAccount

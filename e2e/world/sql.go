@@ -41,8 +41,10 @@ func (w *World) SQLTrigger(address, query string) string {
 		host, port, product.TestInterval, query)
 }
 
+// CountJobs is a query for the number of jobs in the table that Postgres makes.
 const CountJobs = "select count(*) from jobs"
 
+// Count is the number of rows of the table jobs.
 func (w *World) Count(db *sql.DB) (n int) {
 	w.T.Helper()
 	if err := db.QueryRowContext(w.T.Context(), CountJobs).Scan(&n); err != nil {

@@ -189,6 +189,7 @@ func Quick(more Settings) Settings {
 	return s
 }
 
+// Annotations are the settings with their prefix.
 func (s Settings) Annotations() map[string]string {
 	full := map[string]string{}
 	for key, value := range s {
@@ -200,6 +201,7 @@ func (s Settings) Annotations() map[string]string {
 // Trigger is a redis-streams trigger on the shared Redis with a target of 5, plus more parameters in flow YAML.
 func (w *World) Trigger(stream, more string) string { return TriggerAt(w.Redis.Addr(), stream, more) }
 
+// TriggerAt is Trigger on another Redis.
 func TriggerAt(address, stream, more string) string {
 	return fmt.Sprintf("{type: redis-streams, address: %q, stream: %q, target: 5%s}", address, stream, more)
 }

@@ -142,8 +142,8 @@ func (w *workload) version(object *metav1.PartialObjectMetadata) target.Scale {
 // nobody can tell any more, is not left behind: it becomes the count from before adoption, at least 1.
 func (c *Controller) release(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	c.Poller.Remove(key)
-	if object.Labels[annotations.Bucket] == "" {
-		return nil // it has been released, and the watch is about to say so
+	if w.released == object.UID {
+		return nil // the watch is about to say so
 	}
 	live, err := c.Target.Get(ctx, key)
 	if err != nil {
@@ -165,6 +165,11 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 	if left.Replicas != live.Replicas {
 		note = fmt.Sprintf("the annotations are gone; %d → %d replicas", live.Replicas, left.Replicas)
 	}
+	// Before the last write, whose answer may be lost: after that nobody may be there any more who would tell.
+	if w.toldReleased != object.UID {
+		c.Events.Released(object, note)
+		w.toldReleased = object.UID
+	}
 	released, err := c.Target.Annotate(ctx, key, target.Metadata{
 		UID:         object.UID,
 		Labels:      map[string]*string{annotations.Bucket: nil},
@@ -174,6 +179,6 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 		return err
 	}
 	c.adoptWritten(w, object, released)
-	c.Events.Released(object, note)
+	w.released = object.UID
 	return nil
 }

@@ -60,6 +60,7 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	if !annotations.Configured(object.Annotations) {
 		return reconcile.Result{}, c.release(ctx, key, w, object)
 	}
+	w.released, w.toldReleased = "", ""
 	if w.isTemplate(object) {
 		return c.spawn(ctx, key, w, object)
 	}

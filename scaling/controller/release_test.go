@@ -109,7 +109,7 @@ func TestAReleaseIsTriedAgain(t *testing.T) {
 			"Adopted: found with annotations and without the managed label; managed from 2 replicas on",
 			"ScaledDown: 2 → 1 replicas: trigger orders: 0 at a target of 5 each is not above its activation of 0",
 			"ScaledDown: 1 → 0 replicas: no work seen since 00:00:00Z; the cooldown is over; scaling from 1 to zero",
-			"Released: the annotations are gone; left at 2 replicas",
+			"Released: the annotations are gone; 0 → 2 replicas",
 		)
 	})
 }

@@ -29,6 +29,9 @@ type workload struct {
 	decoded     annotations.Result
 	decodedFrom map[string]string
 	decodedUID  types.UID
+	// toldReleased is the object whose release was told, and released the one whose release was carried out, until it has
+	// annotations again.
+	toldReleased, released types.UID
 
 	// live is the count as last read or written, at a generation of the object.
 	live       target.Scale

@@ -121,7 +121,7 @@ func spreadPolls(t *testing.T, w *world.World) {
 }
 
 // connections are those of the autoscalers to the case's Redis.
-func connections(w *world.World, ctx context.Context) (int, error) {
+func connections(ctx context.Context, w *world.World) (int, error) {
 	text, err := w.Redis.Client().ClientList(ctx).Result()
 	return strings.Count(text, " name=autoscale.io "), err
 }
@@ -149,7 +149,7 @@ func sharedClient(t *testing.T, w *world.World) {
 	since := time.Now()
 	have := 0
 	own.Await("three more rounds of polls", time.Minute, func(ctx context.Context) error {
-		now, err := connections(own, ctx)
+		now, err := connections(ctx, own)
 		if err != nil {
 			return err
 		}
@@ -176,13 +176,13 @@ func sharedClient(t *testing.T, w *world.World) {
 // stock is what an autoscaler has open.
 type stock struct{ goroutines, files, connections int }
 
-func newStock(w *world.World, ctx context.Context) (h stock, err error) {
+func newStock(ctx context.Context, w *world.World) (h stock, err error) {
 	text, err := w.Scaler.Metrics(ctx)
 	if err != nil {
 		return h, err
 	}
 	h.goroutines, h.files = int(world.Sample(text, "go_goroutines")), int(world.Sample(text, "process_open_fds"))
-	h.connections, err = connections(w, ctx)
+	h.connections, err = connections(ctx, w)
 	return h, err
 }
 
@@ -208,7 +208,7 @@ func nothingLeaks(t *testing.T, w *world.World) {
 	own.AwaitReplicas(base[0], 1, world.Soon)
 	own.AwaitEvent(base[0], "ScaledUp", "^0 → 1 replicas: ")
 	own.AwaitDecisions(base[0], 2)
-	before, err := newStock(own, t.Context())
+	before, err := newStock(t.Context(), own)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func nothingLeaks(t *testing.T, w *world.World) {
 			own.AwaitDecided(1+n, time.Now(), world.Soon)
 		}
 		gaps(own, names, 2, world.Soon)
-		if most, err = newStock(own, t.Context()); err != nil {
+		if most, err = newStock(t.Context(), own); err != nil {
 			t.Fatal(err)
 		}
 		w.Each(names, func(ctx context.Context, i int) error {
@@ -236,7 +236,7 @@ func nothingLeaks(t *testing.T, w *world.World) {
 	}
 	var after stock
 	own.AwaitEvery(world.Look, "everything is as before", 30*time.Second, func(ctx context.Context) error {
-		if after, err = newStock(own, ctx); err != nil {
+		if after, err = newStock(ctx, own); err != nil {
 			return err
 		}
 		// Idle goroutines that will be used again, and the connections of this look itself, come and go.

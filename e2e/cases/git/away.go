@@ -50,7 +50,7 @@ func boundsInGit(t *testing.T, w *world.World) {
 }
 
 // webhookAt points the webhook configuration to a URL and returns the one before.
-func webhookAt(w *world.World, ctx context.Context, url string) (before string, err error) {
+func webhookAt(ctx context.Context, w *world.World, url string) (before string, err error) {
 	configs := w.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	config, err := configs.Get(ctx, product.WebhookConfig, metav1.GetOptions{})
 	if err != nil {
@@ -70,12 +70,12 @@ func webhookAt(w *world.World, ctx context.Context, url string) (before string, 
 
 func syncWithoutWebhook(t *testing.T, w *world.World) {
 	d := w.AtSix("worker")
-	before, err := webhookAt(w, t.Context(), "https://"+w.ClosedAddress()+"/mutate")
+	before, err := webhookAt(t.Context(), w, "https://"+w.ClosedAddress()+"/mutate")
 	if err != nil {
 		t.Fatal(err)
 	}
 	back := func(ctx context.Context) {
-		if _, err := webhookAt(w, ctx, before); err != nil {
+		if _, err := webhookAt(ctx, w, before); err != nil {
 			t.Error(err)
 		}
 	}

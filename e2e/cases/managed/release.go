@@ -102,7 +102,7 @@ func uninstall(t *testing.T, w *world.World) {
 	if err := w.Scaler.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	wantSaid(w, mustRelease(w, "-n", w.Namespace, "--dry-run"), "would be released", "to be released",
+	wantSaid(w, mustRelease(w, "-n", w.Namespace, "--dry-run"), [2]string{"would be released", "to be released"},
 		"At 0, where nothing wakes them once the autoscaler is gone; --restore puts back the counts from before it:", n)
 	if w.Get("w05").Labels[annotations.Bucket] == "" {
 		t.Error("a dry run has taken a label off")
@@ -113,7 +113,7 @@ func uninstall(t *testing.T, w *world.World) {
 	if out != want {
 		t.Errorf("release by name said\n%swant\n%s", out, want)
 	}
-	wantSaid(w, mustRelease(w, "-n", w.Namespace), "released", "released", "At 0, where nothing wakes them any more; kubectl scale does:", n-2)
+	wantSaid(w, mustRelease(w, "-n", w.Namespace), [2]string{"released", "released"}, "At 0, where nothing wakes them any more; kubectl scale does:", n-2)
 	for i := range n - 2 {
 		w.WantCounts(fmt.Sprintf("w%02d", i), 3, 1, 0)
 	}
@@ -131,7 +131,8 @@ func uninstall(t *testing.T, w *world.World) {
 }
 
 // wantSaid compares what a release of the fleet says.
-func wantSaid(w *world.World, got, verb, sum, heading string, asleep int) {
+func wantSaid(w *world.World, got string, verbs [2]string, heading string, asleep int) {
+	verb, sum := verbs[0], verbs[1]
 	w.T.Helper()
 	var lines, list strings.Builder
 	for i := range asleep {
