@@ -12,7 +12,7 @@ import (
 const (
 	// perCore is how many bytes of sources one core compiles in a second, measured with Kubernetes on a machine of 2
 	// cores.
-	perCore = 250e3
+	perCore = 190e3
 	// trusted is for how long that rate is taken to have been seen when the rate of this machine is worked out.
 	trusted = 45 * time.Second
 	// linkedPerSecond is how many packages are linked in a second.

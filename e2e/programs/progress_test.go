@@ -31,11 +31,11 @@ func TestEstimate(t *testing.T) {
 		elapsed time.Duration
 		want    string
 	}{
-		{"before the first package, 200 s and 10 s of linking", 2, 0, 0, "0 of 1000 packages compiled, 0%; 0s elapsed, about 3m30s left"},
-		{"with twice the cores", 4, 0, 0, "0 of 1000 packages compiled, 0%; 0s elapsed, about 1m50s left"},
-		{"at the pace that was measured", 2, 252, 50 * time.Second, "250 of 1000 packages compiled, 25%; 50s elapsed, about 2m40s left"},
-		{"on a machine of half the speed", 2, 252, 100 * time.Second, "250 of 1000 packages compiled, 25%; 1m40s elapsed, about 3m59s left"},
-		{"what the cores work on is not done", 2, 1, time.Second, "0 of 1000 packages compiled, 0%; 1s elapsed, about 3m34s left"},
+		{"before the first package, 263 s and 10 s of linking", 2, 0, 0, "0 of 1000 packages compiled, 0%; 0s elapsed, about 4m33s left"},
+		{"with twice the cores", 4, 0, 0, "0 of 1000 packages compiled, 0%; 0s elapsed, about 2m22s left"},
+		{"at the pace that was measured", 2, 252, 66 * time.Second, "250 of 1000 packages compiled, 25%; 1m06s elapsed, about 3m28s left"},
+		{"on a machine of half the speed", 2, 252, 132 * time.Second, "250 of 1000 packages compiled, 25%; 2m12s elapsed, about 5m25s left"},
+		{"what the cores work on is not done", 2, 1, time.Second, "0 of 1000 packages compiled, 0%; 1s elapsed, about 4m39s left"},
 		{"after the last package", 2, 1000, 200 * time.Second, "1000 packages compiled, linking; 3m20s elapsed"},
 	} {
 		m := kubernetes(c.cores)
@@ -52,7 +52,7 @@ func TestEstimate(t *testing.T) {
 	if m.compiles("# example.com/1") {
 		t.Error("the head of an error message was counted as a package")
 	}
-	if got, want := m.forecast(), "1000 of 1300 packages are to be compiled: about 3m30s with 2 cores"; got != want {
+	if got, want := m.forecast(), "1000 of 1300 packages are to be compiled: about 4m33s with 2 cores"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
