@@ -164,7 +164,7 @@ func TestAWriteOfAJobThatComesTooLate(t *testing.T) {
 		jobAt(w, 2, nil)
 		w.Set("orders", 5)
 		w.Advance(20 * time.Second)
-		w.API.Inject(apiserver.Fault{Match: func(c apiserver.Call) bool { return calls("patch", "jobs")(c) }, Before: 3 * time.Second, Times: 1})
+		w.API.Inject(apiserver.Fault{Match: calls("patch", "jobs"), Before: 3 * time.Second, Times: 1})
 		w.EndPods("worker", 1, corev1.PodSucceeded)
 		w.Advance(20 * time.Second)
 		w.WantCounts("worker", 2)
@@ -174,6 +174,44 @@ func TestAWriteOfAJobThatComesTooLate(t *testing.T) {
 			"ScaleDownWaits: holding 2 until a pod ends: trigger orders: 5 at a target of 5 each asks for 1 replica",
 			"ScaledDown: 2 → 1 replicas: trigger orders: 5 at a target of 5 each asks for 1 replica",
 		)
+		wantNoneCutShort(w)
+	})
+}
+
+// TestAWriteOfAJobDuringALook is given up, too: the Job is the same version still, but the Job controller has begun to
+// replace the pod that ended.
+func TestAWriteOfAJobDuringALook(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		jobAt(w, 2, nil)
+		w.Set("orders", 5)
+		w.Advance(20 * time.Second)
+		w.API.Inject(apiserver.Fault{
+			Match:  func(c apiserver.Call) bool { return c.Resource.Resource == "jobs" && c.Subresource == "status" },
+			Before: 150 * time.Millisecond, Times: 1,
+		})
+		w.API.Inject(apiserver.Fault{Match: calls("patch", "jobs"), Before: 650 * time.Millisecond, Times: 1})
+		w.EndPods("worker", 1, corev1.PodSucceeded)
+		w.Advance(20 * time.Second)
+		wantNoneCutShort(w)
+		w.WantCounts("worker", 2)
+	})
+}
+
+// TestARateHoldsOnTheWayDown counts what the pods' ends have made of one decision as one change, and as the autoscaler's.
+func TestARateHoldsOnTheWayDown(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		jobAt(w, 10, settings{"behavior": "{scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 4, periodSeconds: 60}]}}"})
+		w.Set("orders", 5)
+		w.Advance(5 * time.Second)
+		w.EndPods("worker", 3, corev1.PodFailed)
+		w.AwaitReplicas("worker", 7, 5*time.Second)
+		w.Advance(5 * time.Second)
+		w.EndPods("worker", 3, corev1.PodFailed)
+		w.Advance(20 * time.Second)
+		w.WantCounts("worker", 10, 7, 6)
+		w.Advance(time.Minute)
+		w.EndPods("worker", 2, corev1.PodFailed)
+		w.AwaitReplicas("worker", 4, 5*time.Second)
 		wantNoneCutShort(w)
 	})
 }

@@ -12,14 +12,19 @@ import (
 	"autoscale.io/scaling/shards"
 )
 
+// failLeases lets nobody renew or take a Lease, until that is removed.
+func failLeases(w *scalingtest.World) (remove func()) {
+	return w.API.Inject(apiserver.Fault{
+		Match: func(c apiserver.Call) bool { return c.Resource.Resource == "leases" }, Err: apierrors.NewInternalError(errors.New("no leases")),
+	})
+}
+
 // TestALeaseThatEndsDuringAWrite has a write that takes effect only if nothing ends it before.
 func TestALeaseThatEndsDuringAWrite(t *testing.T) {
 	scalingtest.RunWith(t, scalingtest.Options{Lease: shards.DefaultTimes()}, func(w *scalingtest.World) {
 		w.Create(scalingtest.Deployment("worker", 1, onOrders(settings{"min-replicas": "1"})))
 		w.Advance(5 * time.Second)
-		remove := w.API.Inject(apiserver.Fault{
-			Match: func(c apiserver.Call) bool { return c.Resource.Resource == "leases" }, Err: apierrors.NewInternalError(errors.New("no leases")),
-		})
+		remove := failLeases(w)
 		w.Advance(4 * time.Second)
 		w.API.Inject(apiserver.Fault{Match: patchesScale, Before: 9500 * time.Millisecond, Times: 1})
 		w.Set("orders", 12)

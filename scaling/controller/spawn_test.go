@@ -11,6 +11,7 @@ import (
 
 	"autoscale.io/scaling/scalingtest"
 	"autoscale.io/scaling/scalingtest/apiserver"
+	"autoscale.io/scaling/shards"
 )
 
 func created(w *scalingtest.World) int {
@@ -245,5 +246,26 @@ func TestALeaseThatEndsWhileJobsAreCreated(t *testing.T) {
 		w.Start("autoscaler-2")
 		w.Advance(time.Minute)
 		wantCreated(w, 7)
+	})
+}
+
+// TestALeaseThatIsLostWhileJobsAreCreated stops the rest of the batch, too, although the process goes on.
+func TestALeaseThatIsLostWhileJobsAreCreated(t *testing.T) {
+	scalingtest.RunWith(t, scalingtest.Options{Lease: shards.DefaultTimes()}, func(w *scalingtest.World) {
+		w.Create(template("mail", settings{"max-replicas": "40"}))
+		w.Advance(5 * time.Second)
+		remove := failLeases(w)
+		w.API.Inject(apiserver.Fault{Match: createsJobs, Before: 3 * time.Second})
+		w.Set("orders", 40)
+		w.Advance(shards.DefaultTimes().RenewDeadline)
+		at := created(w)
+		if at == 0 || at == 40 {
+			t.Fatalf("%d Jobs were created before the Lease ended, want some of 40", at)
+		}
+		w.Advance(time.Minute)
+		wantCreated(w, at)
+		remove()
+		w.Advance(2 * time.Minute)
+		wantCreated(w, 40)
 	})
 }
