@@ -235,10 +235,11 @@ func (x *trial) same(step int) {
 	}
 }
 
-// skipTheStart begins the comparison with the last count of the first step where there are several metrics: they appear
-// together then, and which one a side reads first decides about the counts on the way, not about where they end.
+// skipTheStart begins the comparison with the last count of the first step where the counts on the way to it depend on
+// who sees what first. Several metrics appear together then, and a side may read either first. And the pods of all
+// scenarios start at once, so that a side may learn late that one of its pods is Ready; its use does not count until then.
 func (x *trial) skipTheStart(hpa, mine history) {
-	if len(x.scenario.Metrics) < 2 {
+	if len(x.scenario.Metrics) < 2 && x.scenario.resource() < 0 {
 		return
 	}
 	for i, h := range []history{hpa, mine} {
