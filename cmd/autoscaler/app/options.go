@@ -11,7 +11,7 @@ import (
 
 	"autoscale.io/scaling/controller"
 	"autoscale.io/scaling/shards"
-	"autoscale.io/webhook"
+	"autoscale.io/webhook/certs"
 )
 
 // Options are the flags of the autoscaler.
@@ -28,15 +28,15 @@ type Options struct {
 	// EgressAllow and EgressDeny are CIDRs that scalers may and may not connect to, beside package egress's own list.
 	EgressAllow, EgressDeny []string
 
-	Webhook     bool
-	WebhookHost string
-	WebhookPort int
-	Certs       string
-	CertDir     string
-	CertHosts   []string
-	CertTempo   webhook.Tempo
+	Webhook      bool
+	WebhookHost  string
+	WebhookPort  int
+	Certs        string
+	CertDir      string
+	CertHosts    []string
+	CertRotation certs.RotationConfig
 	// WebhookNames are those of the objects that the certificate is for.
-	WebhookNames webhook.Names
+	WebhookNames certs.Names
 
 	MetricsBindAddress     string
 	HealthProbeBindAddress string
@@ -55,8 +55,8 @@ func DefaultOptions() Options {
 		MetricResolution: 15 * time.Second,
 
 		Webhook: true, WebhookPort: 9443, Certs: certsAuto, CertDir: "/tmp/autoscaler-certs",
-		CertTempo:    webhook.Tempo{Duration: 365 * 24 * time.Hour, RenewBefore: 90 * 24 * time.Hour, Settle: 30 * time.Second},
-		WebhookNames: webhook.DefaultNames(),
+		CertRotation: certs.RotationConfig{Duration: 365 * 24 * time.Hour, RenewBefore: 90 * 24 * time.Hour, Settle: 30 * time.Second},
+		WebhookNames: certs.DefaultNames(),
 
 		MetricsBindAddress: ":8080", HealthProbeBindAddress: ":8081",
 		LogLevel: "info",

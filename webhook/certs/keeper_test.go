@@ -1,4 +1,4 @@
-package webhook_test
+package certs_test
 
 import (
 	"bytes"
@@ -23,14 +23,14 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/util/cert"
 
-	"autoscale.io/webhook"
+	"autoscale.io/webhook/certs"
 )
 
 const namespace = "autoscale-system"
 
 func configuration() *admissionregistrationv1.MutatingWebhookConfiguration {
 	return &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: webhook.DefaultNames().Config},
+		ObjectMeta: metav1.ObjectMeta{Name: certs.DefaultNames().Config},
 		Webhooks:   []admissionregistrationv1.MutatingWebhook{{Name: "workloads.autoscale.io"}, {Name: "jobs.autoscale.io"}},
 	}
 }
@@ -65,11 +65,11 @@ func newInstall(t *testing.T, objects ...runtime.Object) install {
 	return install{t, fake.NewClientset(objects...), &clock{now: time.Now()}}
 }
 
-func (i install) replica() *webhook.Keeper {
-	return webhook.NewKeeper(webhook.Setup{Kube: i.kube, SelfSigned: true, Namespace: namespace, Log: logr.Discard(), Now: i.clock.Now})
+func (i install) replica() *certs.Keeper {
+	return certs.NewKeeper(certs.Setup{Kube: i.kube, SelfSigned: true, Namespace: namespace, Log: logr.Discard(), Now: i.clock.Now})
 }
 
-func (i install) ensure(replicas ...*webhook.Keeper) {
+func (i install) ensure(replicas ...*certs.Keeper) {
 	i.Helper()
 	for _, s := range replicas {
 		if err := s.Ensure(i.Context()); err != nil {
@@ -80,7 +80,7 @@ func (i install) ensure(replicas ...*webhook.Keeper) {
 
 func (i install) secret() *corev1.Secret {
 	i.Helper()
-	secret, err := i.kube.CoreV1().Secrets(namespace).Get(i.Context(), webhook.DefaultNames().Secret, metav1.GetOptions{})
+	secret, err := i.kube.CoreV1().Secrets(namespace).Get(i.Context(), certs.DefaultNames().Secret, metav1.GetOptions{})
 	if err != nil {
 		i.Fatal(err)
 	}
@@ -89,14 +89,14 @@ func (i install) secret() *corev1.Secret {
 
 func (i install) deleteSecret() {
 	i.Helper()
-	if err := i.kube.CoreV1().Secrets(namespace).Delete(i.Context(), webhook.DefaultNames().Secret, metav1.DeleteOptions{}); err != nil {
+	if err := i.kube.CoreV1().Secrets(namespace).Delete(i.Context(), certs.DefaultNames().Secret, metav1.DeleteOptions{}); err != nil {
 		i.Fatal(err)
 	}
 }
 
 func (i install) bundle() []byte {
 	i.Helper()
-	config, err := i.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.Context(), webhook.DefaultNames().Config, metav1.GetOptions{})
+	config, err := i.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(i.Context(), certs.DefaultNames().Config, metav1.GetOptions{})
 	if err != nil {
 		i.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (i install) setBundle(bundle []byte) {
 }
 
 // wantCalls makes the call of an API server to each replica: a TLS handshake that trusts the published bundle alone.
-func (i install) wantCalls(replicas ...*webhook.Keeper) {
+func (i install) wantCalls(replicas ...*certs.Keeper) {
 	i.Helper()
 	for n, s := range replicas {
 		if err := call(s, i.bundle(), i.clock.Now); err != nil {
@@ -130,7 +130,7 @@ func (i install) wantCalls(replicas ...*webhook.Keeper) {
 	}
 }
 
-func call(s *webhook.Keeper, bundle []byte, now func() time.Time) error {
+func call(s *certs.Keeper, bundle []byte, now func() time.Time) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(bundle)
 	here, there := net.Pipe()
@@ -179,7 +179,7 @@ func TestTheSecretOfTheFirstReplicaWins(t *testing.T) {
 	reads := 0
 	i.kube.PrependReactor("get", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		reads++
-		return reads == 1, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, webhook.DefaultNames().Secret)
+		return reads == 1, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, certs.DefaultNames().Secret)
 	})
 	i.ensure(loser)
 	i.wantCalls(winner, loser)
@@ -191,7 +191,7 @@ func TestAConflictIsReadAgain(t *testing.T) {
 	conflicts := 2
 	i.kube.PrependReactor("update", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if conflicts--; conflicts >= 0 {
-			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, webhook.DefaultNames().Secret, nil)
+			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, certs.DefaultNames().Secret, nil)
 		}
 		return false, nil, nil
 	})
@@ -211,7 +211,7 @@ func dueSecret(t *testing.T) *corev1.Secret {
 		t.Fatal(err)
 	}
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: webhook.DefaultNames().Secret}, Type: corev1.SecretTypeTLS,
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certs.DefaultNames().Secret}, Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{"tls.crt": certPEM, "tls.key": keyPEM},
 	}
 }
@@ -332,7 +332,7 @@ func TestRunMendsWhatOthersChange(t *testing.T) {
 	i.await("the bundle to be restored", func() bool { return len(i.bundle()) > 0 && a.Ready(nil) == nil })
 	i.deleteSecret()
 	i.await("the Secret to be restored", func() bool {
-		_, err := i.kube.CoreV1().Secrets(namespace).Get(t.Context(), webhook.DefaultNames().Secret, metav1.GetOptions{})
+		_, err := i.kube.CoreV1().Secrets(namespace).Get(t.Context(), certs.DefaultNames().Secret, metav1.GetOptions{})
 		return err == nil
 	})
 	cancel()
@@ -355,7 +355,7 @@ func (i install) await(what string, done func() bool) {
 }
 
 // expiry is when the served certificate ends.
-func expiry(k *webhook.Keeper) time.Time {
+func expiry(k *certs.Keeper) time.Time {
 	certificate, err := k.GetCertificate(nil)
 	if err != nil {
 		return time.Time{}

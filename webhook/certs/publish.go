@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func (k *Keeper) injectorOf(config *admissionregistrationv1.MutatingWebhookConfi
 	return who, ""
 }
 
-// take carries out what a step of the handover changes in the webhook configuration.
+// take carries out what a step of the rollover changes in the webhook configuration.
 func (k *Keeper) take(ctx context.Context, config *admissionregistrationv1.MutatingWebhookConfiguration, next step) error {
 	if who, annotation := k.injectorOf(config); who == injectorForeign {
 		return fmt.Errorf("the webhook configuration %s has the annotation %s, so another program keeps its bundle: remove it, or use --certs=files with a certificate of that program", k.setup.Names.Config, annotation)

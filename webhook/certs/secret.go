@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"context"
@@ -29,7 +29,7 @@ type secretSource struct {
 var _ source = (*secretSource)(nil)
 
 // keep takes the next step of the rotation, if there is one. Replicas that lose the race read what the winner wrote.
-func (s *secretSource) keep(ctx context.Context, settled func(trusted []*x509.Certificate) bool) (*supply, error) {
+func (s *secretSource) keep(ctx context.Context, settled func(trusted []*x509.Certificate) bool) (*offer, error) {
 	var m material
 	lost := func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
@@ -41,7 +41,7 @@ func (s *secretSource) keep(ctx context.Context, settled func(trusted []*x509.Ce
 		}
 		before := readMaterial(secret)
 		m, err = advance(before, circumstances{
-			hosts: s.setup.hosts(), now: s.setup.Now(), tempo: s.setup.Tempo, served: s.last, settled: settled(before.trusted), make: makePair,
+			hosts: s.setup.hosts(), now: s.setup.Now(), rotation: s.setup.Rotation, served: s.last, settled: settled(before.trusted), make: makePair,
 		})
 		if err != nil || m.equal(before) {
 			return err
@@ -53,7 +53,7 @@ func (s *secretSource) keep(ctx context.Context, settled func(trusted []*x509.Ce
 		return nil, fmt.Errorf("keep the webhook's certificate in Secret %s/%s: %w", s.setup.Namespace, s.setup.Names.Secret, err)
 	}
 	s.last = m.current
-	return &supply{pair: m.current, trusted: m.trusted}, nil
+	return &offer{pair: m.current, trusted: m.trusted}, nil
 }
 
 // read returns nil where there is none.

@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"bytes"
@@ -21,11 +21,11 @@ import (
 type source interface {
 	// keep does what is due and returns what there is to serve; nil when there is nothing yet, which is no fault. settled says whether all of some authorities
 	// have been published for as long as the API servers need.
-	keep(ctx context.Context, settled func(trusted []*x509.Certificate) bool) (*supply, error)
+	keep(ctx context.Context, settled func(trusted []*x509.Certificate) bool) (*offer, error)
 }
 
 // Keeper keeps the certificate that this process serves, and what the webhook configuration trusts, in order. Its sources make or fetch certificates; it
-// takes the steps from one to the next, see handover.
+// takes the steps from one to the next, see rollover.
 type Keeper struct {
 	setup Setup
 	// sources are the best first.
@@ -92,10 +92,10 @@ func (k *Keeper) Ready(*http.Request) error {
 // the certificate from being served.
 func (k *Keeper) Ensure(ctx context.Context) error {
 	config, errConfig := k.config(ctx)
-	supplies, errSources := k.supplies(ctx)
-	s := k.situation(config, supplies)
+	offers, errSources := k.offers(ctx)
+	s := k.input(config, offers)
 	s.uncertain = errSources != nil
-	next := handover(s)
+	next := rollover(s)
 	errStep := errConfig
 	if config != nil {
 		errStep = k.take(ctx, config, next)
@@ -106,25 +106,25 @@ func (k *Keeper) Ensure(ctx context.Context) error {
 	return errors.Join(errSources, errStep)
 }
 
-func (k *Keeper) supplies(ctx context.Context) ([]*supply, error) {
-	var supplies []*supply
+func (k *Keeper) offers(ctx context.Context) ([]*offer, error) {
+	var offers []*offer
 	var errs []error
 	for _, s := range k.sources {
 		offered, err := s.keep(ctx, k.settled)
 		errs = append(errs, err)
 		if offered != nil {
-			supplies = append(supplies, offered)
+			offers = append(offers, offered)
 		}
 	}
-	return supplies, errors.Join(errs...)
+	return offers, errors.Join(errs...)
 }
 
-func (k *Keeper) situation(config *admissionregistrationv1.MutatingWebhookConfiguration, supplies []*supply) situation {
+func (k *Keeper) input(config *admissionregistrationv1.MutatingWebhookConfiguration, offers []*offer) rolloverInput {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.setup.Now()
-	s := situation{
-		hosts: k.setup.hosts(), now: now, tempo: k.setup.Tempo, supplies: supplies, delegated: !k.setup.SelfSigned, served: k.served,
+	s := rolloverInput{
+		hosts: k.setup.hosts(), now: now, rotation: k.setup.Rotation, offers: offers, delegated: !k.setup.SelfSigned, served: k.served,
 		seen: k.bundle != nil, bundle: parseBundle(k.bundle), quiet: now.Sub(k.published),
 	}
 	if config != nil {
@@ -172,5 +172,5 @@ func (k *Keeper) note(bundle []byte, who injector) {
 func (k *Keeper) settled(trusted []*x509.Certificate) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(trusted) > 0 && holdsAll(parseBundle(k.bundle), trusted) && k.setup.Now().Sub(k.published) >= k.setup.Tempo.Settle
+	return len(trusted) > 0 && holdsAll(parseBundle(k.bundle), trusted) && k.setup.Now().Sub(k.published) >= k.setup.Rotation.Settle
 }

@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// The tempo of Run.
+// How often Run looks.
 const (
 	// checkMost is the time between two looks without an event. They also time a rotation, so it is shorter where that goes faster.
 	checkMost = time.Minute
@@ -43,10 +43,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 	said := ""
 	for ctx.Err() == nil {
-		pause := min(checkMost, 2*k.setup.Tempo.Settle)
+		pause := min(checkMost, 2*k.setup.Rotation.Settle)
 		text := k.ensureOnce(ctx)
 		if text != "" {
-			pause = min(retryMost, k.setup.Tempo.Settle)
+			pause = min(retryMost, k.setup.Rotation.Settle)
 		}
 		if text != "" && text != said && ctx.Err() == nil {
 			k.setup.Log.Info("the webhook's certificate is not in order yet; it is tried again", "error", text)

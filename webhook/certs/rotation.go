@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"crypto/x509"
@@ -9,8 +9,8 @@ import (
 // trustOld is how long an authority stays trusted after the first certificate of its successor: longer than any replica goes on with an old certificate.
 const trustOld = 24 * time.Hour
 
-// Tempo is when certificates are renewed. The zero value has the defaults.
-type Tempo struct {
+// RotationConfig is when certificates are renewed. The zero value has the defaults.
+type RotationConfig struct {
 	// Duration is how long a certificate lasts. Defaults to a year.
 	Duration time.Duration
 	// RenewBefore is how long before the end of a certificate its successor is made, less than Duration. Defaults to a quarter of Duration.
@@ -19,7 +19,7 @@ type Tempo struct {
 	Settle time.Duration
 }
 
-func (t Tempo) withDefaults() Tempo {
+func (t RotationConfig) withDefaults() RotationConfig {
 	if t.Duration <= 0 {
 		t.Duration = 365 * 24 * time.Hour
 	}
@@ -32,8 +32,8 @@ func (t Tempo) withDefaults() Tempo {
 	return t
 }
 
-// handover is how long both sides of a change of sources stay trusted: long enough for every replica to have looked, and to have waited until it settled.
-func (t Tempo) handover() time.Duration { return 10 * t.Settle }
+// rollover is how long both sides of a change of sources stay trusted: long enough for every replica to have looked, and to have waited until it settled.
+func (t RotationConfig) rollover() time.Duration { return 10 * t.Settle }
 
 // material is what the Secret holds.
 type material struct {
@@ -49,12 +49,12 @@ func (m material) equal(o material) bool {
 
 // circumstances are what a step of the rotation depends on.
 type circumstances struct {
-	hosts []string
-	now   time.Time
-	tempo Tempo
+	hosts    []string
+	now      time.Time
+	rotation RotationConfig
 	// served is the certificate that this process last knew to be current; nil for none.
 	served *pair
-	// settled says that the whole bundle has been published for as long as tempo.Settle.
+	// settled says that the whole bundle has been published for as long as rotation.Settle.
 	settled bool
 	make    func(hosts []string, duration time.Duration) (*pair, error)
 }
@@ -72,7 +72,7 @@ func advance(m material, c circumstances) (material, error) {
 		case c.served.usable(c.hosts, c.now):
 			m.current, renew = c.served, true
 		default:
-			made, err := c.make(c.hosts, c.tempo.Duration)
+			made, err := c.make(c.hosts, c.rotation.Duration)
 			if err != nil {
 				return m, err
 			}
@@ -85,8 +85,8 @@ func advance(m material, c circumstances) (material, error) {
 	switch {
 	case m.next != nil && c.settled:
 		m.current, m.next = m.next, nil
-	case m.next == nil && (renew || m.current.dueWithin(c.tempo.RenewBefore, c.now)):
-		made, err := c.make(c.hosts, c.tempo.Duration)
+	case m.next == nil && (renew || m.current.dueWithin(c.rotation.RenewBefore, c.now)):
+		made, err := c.make(c.hosts, c.rotation.Duration)
 		if err != nil {
 			return m, err
 		}

@@ -1,4 +1,4 @@
-package webhook_test
+package certs_test
 
 import (
 	"errors"
@@ -16,16 +16,16 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/util/cert"
 
-	"autoscale.io/webhook"
+	"autoscale.io/webhook/certs"
 )
 
 // withCertManager is a replica of an install with cert-manager's API; it returns what the replica logs, too.
-func (i install) withCertManager(selfSigned bool) (*webhook.Keeper, *cmfake.Clientset, *strings.Builder) {
+func (i install) withCertManager(selfSigned bool) (*certs.Keeper, *cmfake.Clientset, *strings.Builder) {
 	var log strings.Builder
 	api := cmfake.NewClientset()
 	// The fake does not apply; what is applied is seen on a real API server.
 	api.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
-	return webhook.NewKeeper(webhook.Setup{
+	return certs.NewKeeper(certs.Setup{
 		Kube: i.kube, SelfSigned: selfSigned, CertManager: api.CertmanagerV1(), Namespace: namespace, Now: i.clock.Now,
 		Log: funcr.New(func(_, text string) { log.WriteString(text + "\n") }, funcr.Options{}),
 	}), api, &log
@@ -43,7 +43,7 @@ func (i install) deliver() {
 		i.Fatal(err)
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: webhook.DefaultNames().Secret + "-tls"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certs.DefaultNames().Secret + "-tls"},
 		Data:       map[string][]byte{"tls.crt": certPEM, "tls.key": keyPEM, "ca.crt": certPEM[strings.LastIndex(string(certPEM), "-----BEGIN"):]},
 	}
 	if _, err := i.kube.CoreV1().Secrets(namespace).Create(i.Context(), secret, metav1.CreateOptions{}); err != nil {

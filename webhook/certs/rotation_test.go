@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"crypto/x509"
@@ -61,7 +61,7 @@ func TestAdvance(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := advance(c.from, circumstances{
-				hosts: testHosts(), now: time.Now().Add(c.at), tempo: Tempo{}.withDefaults(), served: c.served, settled: c.settled, make: func([]string, time.Duration) (*pair, error) { return made, nil },
+				hosts: testHosts(), now: time.Now().Add(c.at), rotation: RotationConfig{}.withDefaults(), served: c.served, settled: c.settled, make: func([]string, time.Duration) (*pair, error) { return made, nil },
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -93,7 +93,7 @@ func TestAdvanceReportsThatNoCertificateCanBeMade(t *testing.T) {
 	want := errors.New("no entropy")
 	first := newPair(t)
 	for _, m := range []material{{}, {current: first, trusted: []*x509.Certificate{first.authority}}} {
-		_, err := advance(m, circumstances{hosts: testHosts(), tempo: Tempo{}.withDefaults(), now: time.Now().Add(300 * 24 * time.Hour), make: func([]string, time.Duration) (*pair, error) { return nil, want }})
+		_, err := advance(m, circumstances{hosts: testHosts(), rotation: RotationConfig{}.withDefaults(), now: time.Now().Add(300 * 24 * time.Hour), make: func([]string, time.Duration) (*pair, error) { return nil, want }})
 		if !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}

@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"crypto/x509"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// supply is what a source offers.
-type supply struct {
+// offer is what a source offers.
+type offer struct {
 	// pair is to be served.
 	pair *pair
 	// trusted are the authorities that the bundle needs for it.
@@ -26,13 +26,13 @@ const (
 	injectorForeign
 )
 
-// situation is what a step of the handover depends on.
-type situation struct {
-	hosts []string
-	now   time.Time
-	tempo Tempo
-	// supplies are what the sources offer, the best first.
-	supplies []*supply
+// rolloverInput is what a step of the handover depends on.
+type rolloverInput struct {
+	hosts    []string
+	now      time.Time
+	rotation RotationConfig
+	// offers are what the sources offer, the best first.
+	offers []*offer
 	// uncertain says that a source could not be asked.
 	uncertain bool
 	// delegated says that the bundle is cainjector's alone.
@@ -59,16 +59,16 @@ type step struct {
 	unfilled bool
 }
 
-// handover takes the next step from one certificate, or one source of them, to another, so that no request is dropped: first both are trusted; when that has
+// rollover takes the next step from one certificate, or one source of them, to another, so that no request is dropped: first both are trusted; when that has
 // been published long enough, the new one is served; and only when every replica has had the time to do so, the old one's authority goes.
 //
 // Every replica takes the same steps by itself. What one of them sees late delays it alone, since it goes on with what is still trusted.
-func handover(s situation) step {
+func rollover(s rolloverInput) step {
 	next := step{serve: s.pick()}
 	if s.isOthers() {
 		return next
 	}
-	best := s.supplies[0]
+	best := s.offers[0]
 	trusts := next.serve.trustedBy(s.bundle, s.hosts, s.now) == nil
 	switch {
 	case s.delegated:
@@ -86,34 +86,34 @@ func handover(s situation) step {
 			return next
 		}
 	case best.injected:
-		next.annotate = next.serve == best.pair && holdsAll(s.bundle, best.trusted) && s.quiet >= s.tempo.handover()
+		next.annotate = next.serve == best.pair && holdsAll(s.bundle, best.trusted) && s.quiet >= s.rotation.rollover()
 	}
 	next.publish = s.wanted()
 	return next
 }
 
 // isOthers says whether there is nothing to write, or nobody's to write but another program's.
-func (s situation) isOthers() bool {
-	return !s.seen || s.injector == injectorForeign || len(s.supplies) == 0
+func (s rolloverInput) isOthers() bool {
+	return !s.seen || s.injector == injectorForeign || len(s.offers) == 0
 }
 
 // late says whether cainjector has had the time to fill the bundle.
-func (s situation) late() bool { return s.quiet >= s.tempo.Settle/2 }
+func (s rolloverInput) late() bool { return s.quiet >= s.rotation.Settle/2 }
 
 // pick chooses the certificate to serve: the best one once its authorities have settled, and until then whatever is trusted.
-func (s situation) pick() *pair {
-	if len(s.supplies) == 0 {
+func (s rolloverInput) pick() *pair {
+	if len(s.offers) == 0 {
 		return s.served
 	}
-	best := s.supplies[0]
+	best := s.offers[0]
 	trusted := func(p *pair) bool { return s.seen && p != nil && p.trustedBy(s.bundle, s.hosts, s.now) == nil }
-	if s.quiet >= s.tempo.Settle && trusted(best.pair) {
+	if s.quiet >= s.rotation.Settle && trusted(best.pair) {
 		return best.pair
 	}
 	if trusted(s.served) {
 		return s.served
 	}
-	for _, offered := range s.supplies {
+	for _, offered := range s.offers {
 		if trusted(offered.pair) {
 			return offered.pair
 		}
@@ -122,15 +122,15 @@ func (s situation) pick() *pair {
 }
 
 // wanted is the bundle for all that is offered. The worst source comes first, so that a replica that does not know of the better one yet writes the same bytes.
-func (s situation) wanted() []*x509.Certificate {
+func (s rolloverInput) wanted() []*x509.Certificate {
 	var wanted []*x509.Certificate
-	for _, offered := range slices.Backward(s.supplies) {
+	for _, offered := range slices.Backward(s.offers) {
 		for _, authority := range offered.trusted {
 			wanted = addAuthority(wanted, authority)
 		}
 	}
 	// cainjector adds to a bundle, so ours may be in it from before; that says nothing of what the others serve.
-	if s.quiet >= s.tempo.handover() && !s.uncertain && s.injector == injectorNone && holdsAll(s.bundle, wanted) {
+	if s.quiet >= s.rotation.rollover() && !s.uncertain && s.injector == injectorNone && holdsAll(s.bundle, wanted) {
 		return wanted
 	}
 	// Another replica may still serve a certificate of these.

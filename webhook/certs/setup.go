@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"errors"
@@ -40,9 +40,9 @@ type Setup struct {
 	// Names defaults to DefaultNames.
 	Names Names
 	// Hosts are names and addresses that certificates are good for, beside the Service's. Defaults to none.
-	Hosts []string
-	Tempo Tempo
-	Log   logr.Logger
+	Hosts    []string
+	Rotation RotationConfig
+	Log      logr.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
@@ -54,7 +54,7 @@ func (s Setup) withDefaults() Setup {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	s.Tempo = s.Tempo.withDefaults()
+	s.Rotation = s.Rotation.withDefaults()
 	return s
 }
 
@@ -62,10 +62,10 @@ func (s Setup) withDefaults() Setup {
 func (s Setup) Validate() error {
 	d := s.withDefaults()
 	switch {
-	case s.Tempo.Duration < 0 || s.Tempo.RenewBefore < 0 || s.Tempo.Settle < 0:
+	case s.Rotation.Duration < 0 || s.Rotation.RenewBefore < 0 || s.Rotation.Settle < 0:
 		return errors.New("--cert-duration, --cert-renew-before, --cert-settle: want no negative duration")
-	case d.Tempo.RenewBefore >= d.Tempo.Duration:
-		return fmt.Errorf("--cert-renew-before: got %s, want less than --cert-duration, which is %s", d.Tempo.RenewBefore, d.Tempo.Duration)
+	case d.Rotation.RenewBefore >= d.Rotation.Duration:
+		return fmt.Errorf("--cert-renew-before: got %s, want less than --cert-duration, which is %s", d.Rotation.RenewBefore, d.Rotation.Duration)
 	case d.Names.Service == "" || d.Names.Secret == "" || d.Names.Config == "":
 		return errors.New("--webhook-service, --webhook-secret, --webhook-config: want a name for each")
 	}

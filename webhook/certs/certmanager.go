@@ -1,4 +1,4 @@
-package webhook
+package certs
 
 import (
 	"context"
@@ -45,26 +45,26 @@ type issuedSource struct {
 var _ source = (*issuedSource)(nil)
 
 // keep returns nil, and says why in the log, while cert-manager is not installed, may not be used or has not delivered.
-func (s *issuedSource) keep(ctx context.Context, _ func([]*x509.Certificate) bool) (*supply, error) {
+func (s *issuedSource) keep(ctx context.Context, _ func([]*x509.Certificate) bool) (*offer, error) {
 	served, err := s.served()
 	if err != nil {
-		return s.supply(), fmt.Errorf("ask whether cert-manager is installed: %w", err)
+		return s.offer(), fmt.Errorf("ask whether cert-manager is installed: %w", err)
 	}
 	if !served {
 		s.last, s.applied = nil, false
 		return nil, s.without("cert-manager is not installed: the API server does not serve " + certmanagerv1.SchemeGroupVersion.String())
 	}
 	if err := s.read(ctx); err != nil {
-		return s.supply(), err
+		return s.offer(), err
 	}
 	if err := s.order(ctx); err != nil {
-		return s.supply(), err
+		return s.offer(), err
 	}
 	if s.overdue() {
 		return nil, s.without(fmt.Sprintf("cert-manager has not delivered: see the status of Certificate %s/%s", s.setup.Namespace, s.setup.Names.Secret))
 	}
 	s.tell("")
-	return s.supply(), nil
+	return s.offer(), nil
 }
 
 // without reports that nothing is offered. It is a fault only where nothing else is.
@@ -84,11 +84,11 @@ func (s *issuedSource) tell(text string) {
 	s.said = text
 }
 
-func (s *issuedSource) supply() *supply {
+func (s *issuedSource) offer() *offer {
 	if s.last == nil {
 		return nil
 	}
-	return &supply{pair: s.last, trusted: []*x509.Certificate{s.last.authority}, injected: true}
+	return &offer{pair: s.last, trusted: []*x509.Certificate{s.last.authority}, injected: true}
 }
 
 // overdue says that what was last delivered must not be relied on any longer: a renewal is so late that others have to take over.
@@ -148,9 +148,9 @@ func (s *issuedSource) order(ctx context.Context) error {
 	return nil
 }
 
-// lifetimes are the tempo as far as cert-manager takes it.
-func (s *issuedSource) lifetimes() Tempo {
-	t := s.setup.Tempo
+// lifetimes are the rotation as far as cert-manager takes it.
+func (s *issuedSource) lifetimes() RotationConfig {
+	t := s.setup.Rotation
 	if t.Duration < issuedLeast {
 		t.Duration, t.RenewBefore = issuedLeast, issuedLeast/3
 	}
