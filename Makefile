@@ -50,7 +50,7 @@ e2e: deps controlplane ## Run the field cases and the other tests on a real cont
 	@$(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $$($(GO) list ./... | grep -v '/cases$$')
 
 .PHONY: soak
-soak: deps controlplane ## Run what takes long by nature, in an estimated 40 minutes: fleets, bursts, permissions, installs, the image.
+soak: deps controlplane ## Run what takes long by nature, in about 20 minutes: fleets, bursts, permissions, installs, the image.
 	@failed=; \
 	($(E2E) $(GO) run ./cmd/cases -in soak) || failed=1; \
 	($(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK)) || failed=1; \
