@@ -99,12 +99,15 @@ func zeroOrUnset(w *scalingtest.World) {
 	} {
 		refused(w, usual(scalingtest.Settings{bad.key: bad.value}), "autoscale.io/"+bad.key+": "+bad.text)
 	}
+	w.Create(scalingtest.Deployment("adopted", 1, usual(scalingtest.Settings{"initial-cooldown": "0s"})))
+	w.AwaitReplicas("adopted", 0, 6*time.Second)
 	w.Create(scalingtest.Deployment("absent", 2, usual(scalingtest.Settings{"min-replicas": ""})))
 	w.Advance(20 * time.Minute)
 	w.WantCounts("absent", 2, 1)
 	w.Set("orders", 1)
 	w.Advance(5 * time.Second)
 	w.Set("orders", 0)
+	w.AwaitReplicas("zero", 0, 6*time.Second) // not after the cooldown of one that has none set
 	w.Advance(20 * time.Minute)
 	w.WantCounts("zero", 0, 1, 0)
 }
