@@ -126,9 +126,19 @@ func oddNames(w *scalingtest.World) {
 	w.WantCounts(long, 0, 2)
 	w.WantCounts("many", 0, 2)
 	wantValue(w, "many", "t29", 10)
+	const series = `autoscale_trigger_value{kind="deployments.apps",name=%q,namespace="shop",trigger=%q,type="fake"} 10` + "\n"
+	metrics := "# HELP autoscale_trigger_value Latest value of the trigger; absent while it cannot be read.\n" +
+		"# TYPE autoscale_trigger_value gauge\n" + fmt.Sprintf(series, long, "orders")
+	for i := range 30 {
+		metrics += fmt.Sprintf(series, "many", fmt.Sprintf("t%02d", i))
+	}
+	if err := testutil.CollectAndCompare(w.Leader().Metrics, strings.NewReader(metrics), "autoscale_trigger_value"); err != nil {
+		w.Error(err)
+	}
 }
 
-// foreignState copies a workload with all annotations, as kubectl get -o yaml | apply does, and tampers with its state.
+// foreignState copies a workload with all annotations, as kubectl get -o yaml | apply does, and tampers with its state. Then
+// it restores another copy while the webhook is away.
 func foreignState(w *scalingtest.World) {
 	w.Create(scalingtest.Deployment("origin", 2, usual(nil)))
 	w.Advance(20 * time.Minute)
