@@ -152,9 +152,7 @@ func foreignState(w *scalingtest.World) {
 	duplicate.Labels = map[string]string{annotations.Bucket: "99"}
 	began := time.Now()
 	w.Create(duplicate)
-	if state := w.State("copy"); state.Zero || state.Replicas == nil || *state.Replicas != 4 {
-		w.Errorf("the copy's state is %s, want a fresh one of 4 replicas", w.Get("copy").GetAnnotations()[annotations.StateKey])
-	}
+	wantFresh(w, "copy", 4)
 	if w.Get("copy").GetLabels()[annotations.Bucket] == "99" {
 		w.Error("the copy kept a foreign bucket")
 	}
@@ -169,6 +167,25 @@ func foreignState(w *scalingtest.World) {
 	w.WantCounts("copy", 4, 1, 0)
 	if after := w.ChangedAt("copy").Sub(began); after < 5*time.Minute {
 		w.Errorf("the copy went to zero %s after it was created, before a whole cooldown", after)
+	}
+
+	w.Kill()
+	restored := scalingtest.Deployment("restored", 4, nil)
+	restored.Annotations, restored.Labels = origin.GetAnnotations(), origin.GetLabels()
+	w.Create(restored)
+	w.Start("autoscaler-1")
+	w.Advance(4 * time.Minute) // a sweep finds it at the latest
+	wantFresh(w, "restored", 4)
+	w.Advance(20 * time.Minute)
+	w.WantCounts("restored", 4, 1, 0)
+}
+
+// wantFresh fails the test unless the state of a workload is that of one which was adopted at this count.
+func wantFresh(w *scalingtest.World, name string, replicas int32) {
+	w.Helper()
+	if state := w.State(name); state.Zero || state.Replicas == nil || *state.Replicas != replicas {
+		text := w.Get(name).GetAnnotations()[annotations.StateKey]
+		w.Errorf("the state of %s is %s, want a fresh one of %d replicas", name, text, replicas)
 	}
 }
 
