@@ -27,6 +27,9 @@ func halfDeadSource(w *scalingtest.World) {
 			scalingtest.Deployment(fmt.Sprint("healthy-", i), 1, usual(scalingtest.Settings{"min-replicas": "1", "trigger.orders": scalingtest.Trigger(fmt.Sprint("healthy-", i), "")})),
 		)
 	}
+	for i := range n {
+		w.AwaitEvent(fmt.Sprint("silent-", i), "TriggerUnknown", "no answer in time", 4*time.Second) // the deadline is 3s
+	}
 	w.Advance(time.Minute)
 	for i := range n {
 		reads := w.Source(fmt.Sprint("healthy-", i)).Reads()
