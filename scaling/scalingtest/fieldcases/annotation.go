@@ -99,12 +99,15 @@ func zeroOrUnset(w *scalingtest.World) {
 	} {
 		refused(w, usual(scalingtest.Settings{bad.key: bad.value}), "autoscale.io/"+bad.key+": "+bad.text)
 	}
+	w.Create(scalingtest.Deployment("adopted", 1, usual(scalingtest.Settings{"initial-cooldown": "0s"})))
+	w.AwaitReplicas("adopted", 0, 6*time.Second)
 	w.Create(scalingtest.Deployment("absent", 2, usual(scalingtest.Settings{"min-replicas": ""})))
 	w.Advance(20 * time.Minute)
 	w.WantCounts("absent", 2, 1)
 	w.Set("orders", 1)
 	w.Advance(5 * time.Second)
 	w.Set("orders", 0)
+	w.AwaitReplicas("zero", 0, 6*time.Second) // not after the cooldown of one that has none set
 	w.Advance(20 * time.Minute)
 	w.WantCounts("zero", 0, 1, 0)
 }
@@ -123,9 +126,19 @@ func oddNames(w *scalingtest.World) {
 	w.WantCounts(long, 0, 2)
 	w.WantCounts("many", 0, 2)
 	wantValue(w, "many", "t29", 10)
+	const series = `autoscale_trigger_value{kind="deployments.apps",name=%q,namespace="shop",trigger=%q,type="fake"} 10` + "\n"
+	metrics := "# HELP autoscale_trigger_value Latest value of the trigger; absent while it cannot be read.\n" +
+		"# TYPE autoscale_trigger_value gauge\n" + fmt.Sprintf(series, long, "orders")
+	for i := range 30 {
+		metrics += fmt.Sprintf(series, "many", fmt.Sprintf("t%02d", i))
+	}
+	if err := testutil.CollectAndCompare(w.Leader().Metrics, strings.NewReader(metrics), "autoscale_trigger_value"); err != nil {
+		w.Error(err)
+	}
 }
 
-// foreignState copies a workload with all annotations, as kubectl get -o yaml | apply does, and tampers with its state.
+// foreignState copies a workload with all annotations, as kubectl get -o yaml | apply does, and tampers with its state. Then
+// it restores another copy while the webhook is away.
 func foreignState(w *scalingtest.World) {
 	w.Create(scalingtest.Deployment("origin", 2, usual(nil)))
 	w.Advance(20 * time.Minute)
@@ -139,9 +152,7 @@ func foreignState(w *scalingtest.World) {
 	duplicate.Labels = map[string]string{annotations.Bucket: "99"}
 	began := time.Now()
 	w.Create(duplicate)
-	if state := w.State("copy"); state.Zero || state.Replicas == nil || *state.Replicas != 4 {
-		w.Errorf("the copy's state is %s, want a fresh one of 4 replicas", w.Get("copy").GetAnnotations()[annotations.StateKey])
-	}
+	wantFresh(w, "copy", 4)
 	if w.Get("copy").GetLabels()[annotations.Bucket] == "99" {
 		w.Error("the copy kept a foreign bucket")
 	}
@@ -156,6 +167,25 @@ func foreignState(w *scalingtest.World) {
 	w.WantCounts("copy", 4, 1, 0)
 	if after := w.ChangedAt("copy").Sub(began); after < 5*time.Minute {
 		w.Errorf("the copy went to zero %s after it was created, before a whole cooldown", after)
+	}
+
+	w.Kill()
+	restored := scalingtest.Deployment("restored", 4, nil)
+	restored.Annotations, restored.Labels = origin.GetAnnotations(), origin.GetLabels()
+	w.Create(restored)
+	w.Start("autoscaler-1")
+	w.Advance(4 * time.Minute) // a sweep finds it at the latest
+	wantFresh(w, "restored", 4)
+	w.Advance(20 * time.Minute)
+	w.WantCounts("restored", 4, 1, 0)
+}
+
+// wantFresh fails the test unless the state of a workload is that of one which was adopted at this count.
+func wantFresh(w *scalingtest.World, name string, replicas int32) {
+	w.Helper()
+	if state := w.State(name); state.Zero || state.Replicas == nil || *state.Replicas != replicas {
+		text := w.Get(name).GetAnnotations()[annotations.StateKey]
+		w.Errorf("the state of %s is %s, want a fresh one of %d replicas", name, text, replicas)
 	}
 }
 

@@ -27,6 +27,9 @@ func halfDeadSource(w *scalingtest.World) {
 			scalingtest.Deployment(fmt.Sprint("healthy-", i), 1, usual(scalingtest.Settings{"min-replicas": "1", "trigger.orders": scalingtest.Trigger(fmt.Sprint("healthy-", i), "")})),
 		)
 	}
+	for i := range n {
+		w.AwaitEvent(fmt.Sprint("silent-", i), "TriggerUnknown", "no answer in time", 4*time.Second) // the deadline is 3s
+	}
 	w.Advance(time.Minute)
 	for i := range n {
 		reads := w.Source(fmt.Sprint("healthy-", i)).Reads()
@@ -82,6 +85,7 @@ func editsWhileBusy(w *scalingtest.World) {
 // oddObjects puts workloads beside each other that each would be reason enough to stumble.
 func oddObjects(w *scalingtest.World) {
 	w.Set("orders", 10)
+	w.Create(scalingtest.Deployment("healthy", 0, usual(nil)))
 	for i := range 20 {
 		name := fmt.Sprint("brief-", i)
 		w.Create(scalingtest.Deployment(name, 0, usual(nil)))
@@ -90,10 +94,14 @@ func oddObjects(w *scalingtest.World) {
 	}
 	huge := scalingtest.Deployment("huge", 1, usual(nil))
 	huge.Annotations["other/notes"] = strings.Repeat("0 ", 50_000)
-	w.Create(huge, scalingtest.Deployment("healthy", 0, usual(nil)))
+	w.Create(huge)
 	w.Advance(time.Minute)
 	w.WantCounts("healthy", 0, 2)
 	w.WantCounts("huge", 1, 2)
+	w.Set("orders", 15)
+	w.Advance(6 * time.Second)
+	w.WantCounts("healthy", 0, 2, 3) // it is read on, whatever went beside it
+	w.WantCounts("huge", 1, 2, 3)
 	if open := w.Source("orders").Open(); open != 2 {
 		w.Errorf("%d scalers are open, want 2", open)
 	}

@@ -175,6 +175,7 @@ func cpuAndZero(w *scalingtest.World) {
 	w.Use("worker", scalingtest.UsageCPU, "1m")
 	w.Advance(20 * time.Minute)
 	w.WantCounts("worker", 0, 2, 4, 8, 10, 2)
+	w.Use("worker", scalingtest.UsageCPU, "50m") // as much as its target, which does not keep it awake
 	w.Set("orders", 0)
 	w.Advance(20 * time.Minute)
 	w.WantCounts("worker", 0, 2, 4, 8, 10, 2, 1, 0)

@@ -63,17 +63,23 @@ func createsOfJobs(c apiserver.Call) bool {
 	return c.User == scalingtest.Autoscaler && c.Verb == "create" && c.Resource.Resource == "jobs"
 }
 
-// spawnRestart kills and restarts replicas, and breaks watches, beside Jobs that run.
+// spawnRestart kills and restarts replicas, and breaks watches, beside Jobs that run, and others that find no node and would be
+// replaced if their template were taken for another.
 func spawnRestart(w *scalingtest.World) {
 	w.RunPods()
 	w.Set("orders", 10)
 	w.Create(scalingtest.Template("consumer", spawning(scalingtest.Settings{"job-rollout": "replace"})))
+	w.Set("few", 2)
+	waiting := scalingtest.Template("waiting", spawning(scalingtest.Settings{"job-rollout": "replace", "trigger.orders": oneEach("few")}))
+	waiting.Spec.Template.Spec.NodeSelector = map[string]string{"node": "full"}
+	w.Create(waiting)
 	w.Advance(time.Minute)
 	wantMade(w, "consumer", 10, 10)
 	wantPods(w, "consumer", 10)
+	wantMade(w, "waiting", 2, 2)
 	versions := func() map[string]string {
 		versions := map[string]string{}
-		for _, job := range w.Children("consumer") {
+		for _, job := range slices.Concat(w.Children("consumer"), w.Children("waiting")) {
 			versions[job.Name] = job.ResourceVersion
 		}
 		return versions
