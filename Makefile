@@ -10,7 +10,10 @@ IMAGE ?=
 
 # The control plane of the module e2e and the autoscaler that the tests start are compiled with -trimpath and without cgo;
 # what shares their packages is, too, or the packages are compiled twice.
-E2E := cd e2e && CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+FLAGS := CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+E2E := cd e2e && $(FLAGS)
+# A recipe becomes the program that does the work, so that a signal to make reaches it.
+RUN := exec env $(FLAGS) e2e/tools/run.sh
 
 .DEFAULT_GOAL := help
 
@@ -31,35 +34,42 @@ SOAK := ./image ./install ./rights ./differential
 
 .PHONY: test
 test: deps ## Run every check but soak, in about a quarter of an hour: unit, lint and e2e. All run and report, whichever fails.
-	@trap 'exit 130' INT TERM; failed=; \
-	for check in unit lint e2e; do \
-		echo "== make $$check"; \
-		$(MAKE) --no-print-directory $$check || failed="$$failed $$check"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "== failed:$$failed"; exit 1; fi; \
-	echo "== all checks passed"
+	@$(MAKE) --no-print-directory -k unit lint e2e
+	@echo "== all checks passed"
 
 .PHONY: unit
 unit: deps ## Run the tests of the root module, with the race detector and in random order.
-	@$(E2E) $(GO) build -o ../bin/gotest ./cmd/gotest
-	@bin/gotest -- -race -shuffle=on ./...
+	@echo "== make unit"
+	@exec e2e/tools/run.sh gotest -C .. -- -race -shuffle=on ./...
 
 .PHONY: e2e
 e2e: deps controlplane ## Run the field cases and the other tests on a real control plane, except those that take long.
-	@$(E2E) $(GO) run ./cmd/cases -in test
-	@$(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $$($(GO) list ./... | grep -v '/cases$$')
+	@$(MAKE) --no-print-directory -k e2e-cases e2e-others
+
+.PHONY: e2e-cases e2e-others
+e2e-cases:
+	@echo "== make e2e: field cases"
+	@$(RUN) cases -in test
+e2e-others:
+	@echo "== make e2e: other tests"
+	@$(RUN) gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $$(cd e2e && $(GO) list ./... | grep -v '/cases$$')
 
 .PHONY: soak
 soak: deps controlplane ## Run what takes long by nature, in about 20 minutes: fleets, bursts, permissions, installs, the image.
-	@failed=; \
-	($(E2E) $(GO) run ./cmd/cases -in soak) || failed=1; \
-	($(E2E) $(GO) run ./cmd/gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK)) || failed=1; \
-	if [ -n "$$failed" ]; then echo "== failed: soak"; exit 1; fi
+	@$(MAKE) --no-print-directory -k soak-cases soak-others
+
+.PHONY: soak-cases soak-others
+soak-cases:
+	@echo "== make soak: field cases"
+	@$(RUN) cases -in soak
+soak-others:
+	@echo "== make soak: other tests"
+	@$(RUN) gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK)
 
 .PHONY: deflake
 deflake: deps ## Run one test until it fails: CASES=JB-12, or PKG=./scaling/rivals TEST=TestAnHPAIsARival.
 ifneq ($(CASES),)
-	@$(E2E) $(GO) run ./cmd/cases -until-it-fails $(CASES)
+	@$(RUN) cases -until-it-fails $(CASES)
 else
 	$(GO) test -race -count=1000000 -failfast -timeout=0 -run '^$(TEST)$$' $(PKG)
 endif
@@ -70,7 +80,7 @@ controlplane: ## Build the control plane of the tests and cert-manager, once: ab
 
 .PHONY: cases
 cases: deps controlplane ## Run field cases by their IDs: make cases CASES="RS-01 GO-02"; without any, all.
-	$(E2E) $(GO) run ./cmd/cases $(CASES)
+	@$(RUN) cases $(CASES)
 
 .PHONY: demo
 demo: ## Watch the autoscaler on a real control plane; DEMO=cpu scales on CPU usage, KEEP=1 leaves everything running.
@@ -79,7 +89,7 @@ demo: ## Watch the autoscaler on a real control plane; DEMO=cpu scales on CPU us
 
 .PHONY: bench
 bench: deps controlplane ## Measure the autoscaler against its budgets, into build/bench.json; about 20 minutes, or 7 with BENCH=quick.
-	@$(E2E) $(GO) build -o ../bin/bench ./cmd/bench && exec ../bin/bench -o ../build/bench.json $(if $(filter quick,$(BENCH)),-quick)
+	@$(RUN) bench -o ../build/bench.json $(if $(filter quick,$(BENCH)),-quick)
 
 .PHONY: docs
 docs: ## Render the generated pages of docs.
@@ -88,6 +98,7 @@ docs: ## Render the generated pages of docs.
 
 .PHONY: lint
 lint: ## Check style and vet, in both modules.
+	@echo "== make lint"
 	@e2e/tools/lint.sh run
 
 .PHONY: fmt

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -50,8 +51,9 @@ type Options struct {
 	Slowest int
 }
 
-// Run runs go test and returns an error when it failed, or when a test was skipped.
-func Run(ctx context.Context, o Options) error {
+// Run runs go test and returns an error when it failed, or when a test was skipped. When ctx ends the tests are ended,
+// and nothing is left of them.
+func Run(ctx context.Context, o Options) (err error) {
 	if o.Out == nil {
 		o.Out = os.Stdout
 	}
@@ -62,9 +64,16 @@ func Run(ctx context.Context, o Options) error {
 			}
 		}
 	}
+	dir, remove, err := scratch()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
 	command := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, o.Args...)...)
-	command.Dir, command.Stderr = o.Dir, os.Stderr
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.Dir, command.Stderr, command.Env = o.Dir, os.Stderr, append(os.Environ(), "TMPDIR="+dir)
+	// The go command would wait for its tests, so the interrupt goes to them as well: to all of a process group of their own.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGINT) }
 	out, err := command.StdoutPipe()
 	if err != nil {
 		return err

@@ -2,15 +2,34 @@ package gotest
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 const sample = `package sample
 
-import "testing"
+import (
+	"os"
+	"strconv"
+	"testing"
+)
+
+func note(t *testing.T) {
+	name, text := os.Getenv("NOTE"), strconv.Itoa(os.Getpid())+" "+t.TempDir()
+	if err := os.WriteFile(name+"~", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(name+"~", name); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func TestGroup(t *testing.T) {
 	t.Run("waited", func(t *testing.T) { t.Logf("took %.1fs", 2.5) })
@@ -19,8 +38,8 @@ func TestGroup(t *testing.T) {
 
 `
 
-// run runs go test on a package with one more test, and returns the report and the error.
-func run(t *testing.T, more string) (string, error) {
+// sampleWith writes a package with one more test and returns its folder.
+func sampleWith(t *testing.T, more string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"go.mod": "module sample\n\ngo 1.26\n", "sample_test.go": sample + more} {
@@ -29,8 +48,14 @@ func run(t *testing.T, more string) (string, error) {
 		}
 	}
 	t.Setenv("GOFLAGS", "")
+	return dir
+}
+
+// run runs go test on a package with one more test, and returns the report and the error.
+func run(t *testing.T, more string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
-	err := Run(t.Context(), Options{Dir: dir, Args: []string{"-count=1", "./..."}, Out: &out, Slowest: 2})
+	err := Run(t.Context(), Options{Dir: sampleWith(t, more), Args: []string{"-count=1", "./..."}, Out: &out, Slowest: 2})
 	return out.String(), err
 }
 
@@ -66,5 +91,40 @@ func TestABuildFailureIsShown(t *testing.T) {
 	out, err := run(t, `func TestBroken(t *testing.T) { undefined() }`)
 	if err == nil || !strings.Contains(out, "undefined: undefined") {
 		t.Errorf("the error is %v and the report\n%s\nwant an error and the compiler's message", err, out)
+	}
+}
+
+// TestAnInterruptLeavesNothing ends a run whose test never would, and looks for its process and its temporary files.
+func TestAnInterruptLeavesNothing(t *testing.T) {
+	note := filepath.Join(t.TempDir(), "note")
+	t.Setenv("NOTE", note)
+	dir := sampleWith(t, `func TestWaits(t *testing.T) { note(t); select {} }`)
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	var out bytes.Buffer
+	go func() { ended <- Run(ctx, Options{Dir: dir, Args: []string{"-count=1", "./..."}, Out: &out}) }()
+	var text []byte
+	for text == nil {
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended before the interrupt: %v\n%s", err, out.String())
+		case <-time.After(10 * time.Millisecond):
+			text, _ = os.ReadFile(note)
+		}
+	}
+	interrupt()
+	if err := <-ended; err == nil {
+		t.Error("an interrupted run passed")
+	}
+	var pid int
+	var folder string
+	if _, err := fmt.Sscan(string(text), &pid, &folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the process of the test is still there: %v", err)
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder %s of the test is still there: %v", folder, err)
 	}
 }
