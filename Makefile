@@ -29,8 +29,10 @@ build: ## Build bin/autoscaler.
 image: ## Write the container image for amd64 and arm64 to build/autoscaler.oci.tar, and print its digest; IMAGE=… names it. It needs no container engine.
 	@$(E2E) $(GO) run ./cmd/image -o ../build/autoscaler.oci.tar $(if $(IMAGE),-name $(IMAGE))
 
-# What make soak runs are the tests named TestSoak…; make e2e runs all others.
-SOAK := ./image ./install ./rights ./differential
+# The packages of e2e beside the field cases, which the command cases runs; and those of them with tests named TestSoak…,
+# which make soak runs and make e2e does not.
+OTHERS := $$(cd e2e && $(GO) list ./... | grep -v '/cases$$')
+SOAKED := $$(cd e2e && grep -rl --include='*_test.go' '^func TestSoak' . | grep -v '^./cases/' | xargs -n 1 dirname | sort -u)
 
 .PHONY: test
 test: deps ## Run every check but soak, in about a quarter of an hour: unit, lint and e2e. All run and report, whichever fails.
@@ -52,7 +54,7 @@ e2e-cases:
 	@$(RUN) cases -in test
 e2e-others:
 	@echo "== make e2e: other tests"
-	@$(RUN) gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $$(cd e2e && $(GO) list ./... | grep -v '/cases$$')
+	@$(RUN) gotest -- -count=1 -p 1 -timeout 15m -skip '^TestSoak' $(OTHERS)
 
 .PHONY: soak
 soak: deps controlplane ## Run what takes long by nature, in about 20 minutes: fleets, bursts, permissions, installs, the image.
@@ -64,14 +66,14 @@ soak-cases:
 	@$(RUN) cases -in soak
 soak-others:
 	@echo "== make soak: other tests"
-	@$(RUN) gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAK)
+	@$(RUN) gotest -- -count=1 -p 1 -timeout 30m -run '^TestSoak' $(SOAKED)
 
 .PHONY: deflake
-deflake: deps ## Run one test until it fails: CASES=JB-12, or PKG=./scaling/rivals TEST=TestAnHPAIsARival.
+deflake: deps $(if $(CASES),controlplane) ## Run until it fails: a case, CASES=JB-12, or a unit test, PKG=./scaling/rivals TEST=TestAnHPAIsARival.
 ifneq ($(CASES),)
 	@$(RUN) cases -until-it-fails $(CASES)
 else
-	$(GO) test -race -count=1000000 -failfast -timeout=0 -run '^$(TEST)$$' $(PKG)
+	@exec e2e/tools/run.sh gotest -C .. -- -race -count=1000000 -failfast -timeout=0 -run '^$(TEST)$$' $(PKG)
 endif
 
 .PHONY: controlplane

@@ -51,7 +51,16 @@ type Options struct {
 	Slowest int
 }
 
-// Run runs go test and returns an error when it failed, or when a test was skipped. When ctx ends the tests are ended,
+// Signals are those by which people and programs end a run. The tests have a process group of their own and get none of
+// them, so a command must end the context of Run with each.
+func Signals() []os.Signal {
+	return []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+}
+
+// endWithin is how long tests have to end after an interrupt before they are killed.
+const endWithin = 10 * time.Second
+
+// Run runs go test and returns an error when it failed, when a test was skipped or when none ran. When ctx ends the tests are ended,
 // and nothing is left of them.
 func Run(ctx context.Context, o Options) (err error) {
 	if o.Out == nil {
@@ -73,7 +82,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	command.Dir, command.Stderr, command.Env = o.Dir, os.Stderr, append(os.Environ(), "TMPDIR="+dir)
 	// The go command would wait for its tests, so the interrupt goes to them as well: to all of a process group of their own.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGINT) }
+	command.Cancel = func() error {
+		group := -command.Process.Pid
+		time.AfterFunc(endWithin, func() { _ = syscall.Kill(group, syscall.SIGKILL) }) // mostly there is nobody left
+		return syscall.Kill(group, syscall.SIGINT)
+	}
 	out, err := command.StdoutPipe()
 	if err != nil {
 		return err
@@ -85,6 +98,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	ended := command.Wait()
 	if ended != nil {
 		ended = fmt.Errorf("go test: %w", ended)
+	}
+	if ended == nil && len(results) == 0 {
+		ended = errors.New("no test ran; see the names of the packages and of the tests")
 	}
 	o.slowest(results)
 	return errors.Join(read, ended, skipped(results))
@@ -99,12 +115,19 @@ type event struct {
 	Output  string
 }
 
-var took = regexp.MustCompile(`(?m)took ([0-9.]+)s$`)
+var took = regexp.MustCompile(`(?m)^ +\w+\.go:\d+: took ([0-9.]+)s$`)
+
+// reading takes in the events of go test.
+type reading struct {
+	Options
+	results []Result
+	// outputs are those of what has not ended yet, by package and test; a package's own has no test.
+	outputs map[[2]string]*strings.Builder
+}
 
 // report prints what happens and returns how the tests ended.
 func report(in io.Reader, o Options) ([]Result, error) {
-	var results []Result
-	outputs := map[[2]string]*strings.Builder{}
+	r := reading{Options: o, outputs: map[[2]string]*strings.Builder{}}
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, 4<<20)
 	for scanner.Scan() {
@@ -113,36 +136,69 @@ func report(in io.Reader, o Options) ([]Result, error) {
 			fmt.Fprintln(o.Out, scanner.Text()) // not of go test
 			continue
 		}
+		r.take(e)
+	}
+	return r.results, scanner.Err()
+}
+
+func (r *reading) take(e event) {
+	switch e.Action {
+	case "build-output":
+		fmt.Fprint(r.Out, e.Output)
+	case "output":
 		key := [2]string{e.Package, e.Test}
-		switch e.Action {
-		case "build-output":
-			fmt.Fprint(o.Out, e.Output)
-		case "output":
-			if outputs[key] == nil {
-				outputs[key] = &strings.Builder{}
-			}
-			outputs[key].WriteString(e.Output)
-		case "pass", "fail", "skip":
-			output := ""
-			if b := outputs[key]; b != nil {
-				output = b.String()
-				delete(outputs, key)
-			}
-			if e.Test == "" {
-				fmt.Fprint(o.Out, closing(e.Action, output))
-				continue
-			}
-			r := Result{Package: e.Package, Test: e.Test, Action: e.Action, Took: time.Duration(e.Elapsed * float64(time.Second)), Output: output}
-			for _, line := range took.FindAllStringSubmatch(output, -1) {
-				if seconds, err := strconv.ParseFloat(line[1], 64); err == nil {
-					r.Took = time.Duration(seconds * float64(time.Second))
-				}
-			}
-			results = append(results, r)
-			o.Ended(r)
+		if r.outputs[key] == nil {
+			r.outputs[key] = &strings.Builder{}
+		}
+		r.outputs[key].WriteString(e.Output)
+	case "pass", "fail", "skip":
+		if e.Test != "" {
+			r.end(e)
+			return
+		}
+		if e.Action == "fail" {
+			r.endTheRest(e.Package)
+		}
+		fmt.Fprint(r.Out, closing(e.Action, r.output(e.Package, "")))
+	}
+}
+
+// endTheRest fails the tests of a package that had not ended when the package did: those that were running when one of them
+// took too long, panicked or ended the process. What they printed names the reason.
+func (r *reading) endTheRest(name string) {
+	var tests []string
+	for key := range r.outputs {
+		if key[0] == name && key[1] != "" {
+			tests = append(tests, key[1])
 		}
 	}
-	return results, scanner.Err()
+	slices.Sort(tests)
+	for _, test := range tests {
+		r.end(event{Action: "fail", Package: name, Test: test})
+	}
+}
+
+func (r *reading) end(e event) {
+	result := Result{
+		Package: e.Package, Test: e.Test, Action: e.Action, Took: time.Duration(e.Elapsed * float64(time.Second)), Output: r.output(e.Package, e.Test),
+	}
+	for _, line := range took.FindAllStringSubmatch(result.Output, -1) {
+		if seconds, err := strconv.ParseFloat(line[1], 64); err == nil {
+			result.Took = time.Duration(seconds * float64(time.Second))
+		}
+	}
+	r.results = append(r.results, result)
+	r.Ended(result)
+}
+
+// output returns what was printed, and forgets it.
+func (r *reading) output(name, test string) string {
+	key := [2]string{name, test}
+	defer delete(r.outputs, key)
+	if b := r.outputs[key]; b != nil {
+		return b.String()
+	}
+	return ""
 }
 
 // closing is what is shown of a package's own output: of one that failed everything, else the last line, go test's own.

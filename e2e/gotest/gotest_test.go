@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,6 +78,14 @@ func TestASkippedTestIsAFailure(t *testing.T) {
 	}
 }
 
+func TestARunOfNothingIsAFailure(t *testing.T) {
+	var out bytes.Buffer
+	err := Run(t.Context(), Options{Dir: sampleWith(t, ""), Args: []string{"-run", "^TestMisspelt$", "./..."}, Out: &out})
+	if want := "no test ran; see the names of the packages and of the tests"; err == nil || err.Error() != want {
+		t.Errorf("the error is %v, want %s", err, want)
+	}
+}
+
 func TestTheOutputOfAFailureIsShown(t *testing.T) {
 	out, err := run(t, `func TestFails(t *testing.T) { t.Error("the reason") }`)
 	if want := "go test: exit status 1"; err == nil || err.Error() != want {
@@ -84,6 +93,30 @@ func TestTheOutputOfAFailureIsShown(t *testing.T) {
 	}
 	if !strings.Contains(out, "the reason") {
 		t.Errorf("the report does not show the reason:\n%s", out)
+	}
+}
+
+// TestWhatEndsTheProcessIsShown has tests that never end themselves. Each is named, and so is the reason.
+func TestWhatEndsTheProcessIsShown(t *testing.T) {
+	for reason, more := range map[string]string{
+		"panic: the reason":                   `func TestEnds(t *testing.T) { go func() { panic("the reason") }(); select {} }`,
+		"the reason\n":                        `func TestEnds(t *testing.T) { println("the reason"); os.Exit(1) }`,
+		"panic: test timed out after 300ms\n": `func TestEnds(t *testing.T) { select {} }`,
+	} {
+		var out bytes.Buffer
+		var ended []string
+		err := Run(t.Context(), Options{Dir: sampleWith(t, more), Args: []string{"-count=1", "-timeout=300ms", "./..."}, Out: &out, Ended: func(r Result) {
+			if r.Action == "fail" {
+				ended = append(ended, r.Test)
+				out.WriteString(r.Output)
+			}
+		}})
+		if want := "go test: exit status 1"; err == nil || err.Error() != want {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+		if text := out.String(); !strings.Contains(text, reason) || !slices.Equal(ended, []string{"TestEnds"}) {
+			t.Errorf("failed: %v, want TestEnds; the report does not show %q:\n%s", ended, reason, text)
+		}
 	}
 }
 

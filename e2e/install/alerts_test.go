@@ -46,6 +46,9 @@ func TestAlertsFire(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := exec.LookPath("promtool"); err != nil {
+		t.Fatal("promtool: not found in PATH; install it with: make deps")
+	}
 	for _, args := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "alerts.yaml"}} {
 		command := exec.CommandContext(t.Context(), "promtool", args...)
 		command.Dir = dir

@@ -5,7 +5,11 @@ cd "$(dirname "$0")/../.."
 
 if [ "$1" = run ]; then
 	echo "lint: a first run builds golangci-lint, which takes about 6 minutes on 2 cores"
-	(while sleep 30; do echo "lint: still running"; done) &
+	# The sleep is the heartbeat's own, and must not hold up who reads what this script writes.
+	(
+		trap 'kill $!; exit' TERM
+		while sleep 30 >/dev/null 2>&1 & wait $!; do echo "lint: still running"; done
+	) &
 	heartbeat=$!
 	trap 'kill $heartbeat' EXIT
 	trap 'exit 130' INT TERM

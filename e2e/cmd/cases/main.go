@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 
 	"autoscale.io/e2e/cases"
 	"autoscale.io/e2e/gotest"
@@ -34,7 +33,7 @@ It exits non-zero when a case fails, is skipped or does not exist.
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), gotest.Signals()...)
 	var err error
 	if *docs != "" {
 		err = os.WriteFile(*docs, []byte(cases.Markdown()), 0o644) //nolint:gosec // G306: documentation is for everybody

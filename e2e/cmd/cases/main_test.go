@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"autoscale.io/e2e/cases"
@@ -44,9 +45,35 @@ func TestEveryCaseIsRun(t *testing.T) {
 	}
 }
 
+// TestEveryFamilyIsListed fails for a folder of cases that All leaves out.
+func TestEveryFamilyIsListed(t *testing.T) {
+	root, err := tree.Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadFile(filepath.Join(root, "e2e", "cases", "cases.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(root, "e2e", "cases"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.IsDir() && !strings.Contains(string(list), "\t"+entry.Name()+".Cases(),\n") {
+			t.Errorf("e2e/cases/cases.go does not list the family %s", entry.Name())
+		}
+	}
+}
+
 func TestAnUnknownCaseIsNamed(t *testing.T) {
-	if _, err := choose("", []string{"RS-01", "RS-99"}); err == nil || err.Error()[:26] != "there is no case RS-99; th" {
-		t.Errorf("the error is %v, want one that names RS-99", err)
+	var ids []string
+	for _, c := range cases.All() {
+		ids = append(ids, c.ID)
+	}
+	want := "there is no case RS-99; there are " + strings.Join(ids, " ")
+	if _, err := choose("", []string{"RS-01", "RS-99"}); err == nil || err.Error() != want {
+		t.Errorf("the error is %v, want %s", err, want)
 	}
 	if _, err := choose("all", nil); err == nil || err.Error() != `there is no run "all"; there are test and soak` {
 		t.Errorf("the error is %v", err)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"autoscale.io/e2e/gotest"
 )
@@ -25,7 +24,7 @@ what failed. It exits non-zero when a test fails or is skipped.
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), gotest.Signals()...)
 	err := gotest.Run(ctx, gotest.Options{Dir: *dir, Args: flag.Args(), Slowest: *slowest})
 	stop()
 	if err != nil {
