@@ -1,17 +1,24 @@
 package world
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // Run is the make target that runs a case.
 type Run string
 
 // The runs. A case is in exactly one of them.
 const (
-	// Test is part of make test: it takes seconds.
+	// Test is part of make test: it takes seconds, and shows what nothing in memory can.
 	Test Run = "test"
-	// Soak is make soak: long by nature, such as a thousand workloads or ten thousand Jobs.
+	// Soak is make soak: long by nature, such as a thousand workloads or ten thousand Jobs, or the real version of a case
+	// that make unit runs in memory.
 	Soak Run = "soak"
 )
+
+// Everything is the weight of a case that a busy machine disturbs: nothing runs beside it.
+const Everything = math.MaxInt
 
 // Case is one field case.
 type Case struct {
@@ -24,7 +31,7 @@ type Case struct {
 	// In is the run that the case belongs to. Required.
 	In Run
 	// Weight is the share of the machine that the case needs beside others, in units of which a processor has
-	// four. Defaults to 1, for a case that mostly waits; at most all units, for one that a busy machine disturbs.
+	// four. Defaults to 1, for a case that mostly waits; at most Everything.
 	Weight int
 	// Own gives the case an autoscaler of its own, which it may stop, kill and restart. See [World.Class].
 	Own bool

@@ -46,7 +46,7 @@ type excused struct {
 	mu sync.Mutex
 	// starts are those of the API server since the first: it refuses everything until it has read its roles.
 	starts []span
-	// namespaces are the prefixes of the namespaces of cases that are marked as refused.
+	// namespaces are those of cases that are marked as refused.
 	namespaces []string
 }
 
@@ -198,7 +198,7 @@ func (e *excused) excuses(r rights.Request) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.ContainsFunc(e.starts, func(s span) bool { return s.holds(r.At) }) ||
-		slices.ContainsFunc(e.namespaces, func(prefix string) bool { return strings.HasPrefix(r.Namespace, prefix) })
+		slices.Contains(e.namespaces, r.Namespace)
 }
 
 func (e *excused) addStart(s span) {
@@ -207,10 +207,10 @@ func (e *excused) addStart(s span) {
 	e.starts = append(e.starts, s)
 }
 
-func (e *excused) addNamespaces(prefix string) {
+func (e *excused) excuse(namespace string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.namespaces = append(e.namespaces, prefix)
+	e.namespaces = append(e.namespaces, namespace)
 }
 
 // cleanLog looks for what no case may cause: a panic, or with GOFLAGS=-race a data race.

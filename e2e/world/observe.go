@@ -163,23 +163,46 @@ func (w *World) AwaitCounts(name string, want ...int32) {
 // how a case waits for nothing to happen.
 func (w *World) AwaitDecisions(name string, n int) {
 	w.T.Helper()
-	times := map[string]bool{}
-	first := ""
-	w.Await(fmt.Sprintf("%d more decisions about %s", n, name), time.Minute, func(ctx context.Context) error {
-		at, err := w.Metric(ctx, "autoscale_workload_decision_timestamp_seconds", name)
+	w.AwaitDecisionsOf(n, name)
+}
+
+// AwaitDecisionsOf is AwaitDecisions for several Deployments at once.
+func (w *World) AwaitDecisionsOf(n int, names ...string) {
+	w.T.Helper()
+	times := map[string]map[string]bool{}
+	w.Await(fmt.Sprintf("%d more decisions about each of %v", n, names), time.Minute, func(ctx context.Context) error {
+		for _, name := range names {
+			at, err := w.Metric(ctx, "autoscale_workload_decision_timestamp_seconds", name)
+			if err != nil {
+				return err
+			}
+			if times[name] == nil {
+				times[name] = map[string]bool{}
+			}
+			times[name][at] = true
+		}
+		for _, name := range names {
+			if more := len(times[name]) - 1; more < n { // the first was there before
+				return fmt.Errorf("%d so far about %s", more, name)
+			}
+		}
+		return nil
+	})
+}
+
+// AwaitDecisionAt waits until a decision has been made about a Deployment at that time or later.
+func (w *World) AwaitDecisionAt(name string, at time.Time) {
+	w.T.Helper()
+	w.Await(fmt.Sprintf("a decision about %s after %s", name, at.Format(time.TimeOnly)), time.Until(at)+time.Minute, func(ctx context.Context) error {
+		text, err := w.Metric(ctx, "autoscale_workload_decision_timestamp_seconds", name)
 		if err != nil {
 			return err
 		}
-		if first == "" {
-			first = at
+		decided, err := strconv.ParseFloat(text, 64)
+		if err == nil && decided < float64(at.UnixMilli())/1000 {
+			err = fmt.Errorf("the latest was at %s", text)
 		}
-		if at != first {
-			times[at] = true
-		}
-		if len(times) < n {
-			return fmt.Errorf("%d so far", len(times))
-		}
-		return nil
+		return err
 	})
 }
 

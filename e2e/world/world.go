@@ -27,6 +27,7 @@ import (
 // RestartAPIServer restarts the API server of all; only for cases that run alone.
 func (w *World) RestartAPIServer() {
 	w.T.Helper()
+	w.needsAlone("restart the API server")
 	from := time.Now()
 	if err := w.Cluster.APIServer.Restart(w.T.Context()); err != nil {
 		w.T.Fatal(err)
@@ -58,6 +59,9 @@ func (w *World) startIn(p *product.Product, class, name string, args ...string) 
 			w.T.Logf("the end of the log of %s:\n%s", a.Name(), a.LogTail())
 		}
 		_ = a.Stop() // the case has its result
+		if err := cleanLog(a.Log()); err != nil {
+			w.T.Error(err)
+		}
 	})
 	return a
 }
@@ -82,6 +86,8 @@ type World struct {
 	Class   string
 	Redis   *servers.Redis
 	Changes *recorder
+
+	alone bool
 }
 
 // Own starts an autoscaler for this case alone, which replaces the shared one from now on.
@@ -129,15 +135,14 @@ func (w *World) annotations(settings Settings) map[string]string {
 // enter gives a case its namespace and begins to record the replica counts in it.
 func (c *common) enter(t *testing.T, one Case) *World {
 	t.Helper()
-	prefix := strings.ToLower(one.ID)
-	if one.Refused {
-		c.addNamespaces(prefix + "-")
-	}
-	name, err := c.Cluster.Namespace(t.Context(), prefix)
+	name, err := c.Cluster.Namespace(t.Context(), strings.ToLower(one.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{common: c, T: t, Namespace: name, Scaler: c.autoscaler, Redis: c.redis}
+	if one.Refused {
+		c.excuse(name)
+	}
+	w := &World{common: c, T: t, Namespace: name, Scaler: c.autoscaler, Redis: c.redis, alone: one.Alone}
 	w.Changes = record(t, c.Kube, name)
 	if one.Own {
 		w.Own()

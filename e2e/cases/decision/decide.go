@@ -71,9 +71,7 @@ func restartKeepsWindows(t *testing.T, w *world.World) {
 		w.Read(client, stream, 50, true)
 		w.AwaitValue(name, "orders", "0")
 		w.AwaitDecisions(name, 3)
-		if err := w.Scaler.Kill(); err != nil {
-			t.Fatal(err)
-		}
+		w.Kill()
 		killed := time.Now()
 		goOn()
 		w.AwaitReplicas(name, 1, time.Minute)

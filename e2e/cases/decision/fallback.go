@@ -2,6 +2,8 @@ package decision
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,7 +100,9 @@ func fallbackVotes(t *testing.T, w *world.World) {
 	other.Set(t, servers.Refuse)
 	for name := range behaviors {
 		w.AwaitCondition(name, "Fallback", "True", "TriggerUnknown")
-		w.AwaitDecisions(name, 4)
+	}
+	w.AwaitDecisionsOf(4, slices.Sorted(maps.Keys(behaviors))...)
+	for name := range behaviors {
 		w.WantCounts(name, 8)
 	}
 	w.Read(w.Redis.Client(), stream, 40, true) // only the fallback votes now

@@ -2,6 +2,8 @@ package decision
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,9 +30,12 @@ func pauseLife(t *testing.T, w *world.World) {
 	}
 	paused := func() {
 		t.Helper()
-		for name, counts := range map[string][]int32{"hold": {2}, "fixed": {2, 3}, "in": {2, 8}, "out": {2}} {
+		want := map[string][]int32{"hold": {2}, "fixed": {2, 3}, "in": {2, 8}, "out": {2}}
+		for name, counts := range want {
 			w.AwaitReplicas(name, counts[len(counts)-1], world.Soon)
-			w.AwaitDecisions(name, 3)
+		}
+		w.AwaitDecisionsOf(3, slices.Sorted(maps.Keys(want))...)
+		for name, counts := range want {
 			w.WantCounts(name, counts...)
 		}
 	}
@@ -42,9 +47,7 @@ func pauseLife(t *testing.T, w *world.World) {
 		}
 	}
 	paused()
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
 	w.Restart()
 	paused()
 	if err := w.Annotate("hold", world.Settings{"pause": ""}); err != nil { // with a backlog

@@ -78,9 +78,7 @@ func newAppetite(w *world.World, class, name string, names []string) appetite {
 		return nil
 	})
 	a := appetite{world.Memory(w.T, own.Scaler, "VmHWM"), kept}
-	if err := own.Scaler.Stop(); err != nil {
-		w.T.Fatal(err)
-	}
+	own.Stop()
 	return a
 }
 

@@ -152,9 +152,7 @@ func thousandAtOnce(t *testing.T, w *world.World) {
 	created := time.Since(began)
 	awaitFleet(w, names, 2, within-time.Since(began))
 	t.Logf("created within %s, scaled within %s", created, time.Since(began))
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
 	addEach(w, names, 5)
 	began = time.Now()
 	w.Restart()

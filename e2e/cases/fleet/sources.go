@@ -88,9 +88,7 @@ func spreadPolls(t *testing.T, w *world.World) {
 	})
 	own := apart(w, class, class)
 	own.AwaitDecided(n, time.Time{}, time.Minute)
-	if err := own.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	own.Kill()
 	p, restarted := monitor(w), time.Now()
 	own.Restart()
 	own.AwaitDecided(n, restarted, time.Minute)

@@ -130,9 +130,7 @@ func federation(t *testing.T, w *world.World) {
 	w.AwaitEvent("scaled", "ScaledByOther", `^federation \(scale\) changed replicas from 6 to 1$`)
 	w.AwaitEvent("scaled", "Conflict", `^the field manager federation \(scale\) scales this workload too; holding 1 replica until one of the two is gone; remove the other one, or the annotations$`)
 	w.AwaitReplicas("updated", 6, world.Soon)
-	for _, name := range []string{"scaled", "zeroed", "updated"} {
-		w.AwaitDecisions(name, 5)
-	}
+	w.AwaitDecisionsOf(5, "scaled", "zeroed", "updated")
 	w.WantCounts("scaled", 1, 6, 1, 6, 1, 6, 1)
 	w.WantCounts("updated", 1, 6)
 	if counts := w.Changes.Counts("zeroed"); len(counts) < 3 || len(counts) > 7 || counts[len(counts)-1] != 0 {

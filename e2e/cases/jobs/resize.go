@@ -19,7 +19,8 @@ import (
 	"autoscale.io/scalers/scalertest/servers"
 )
 
-// jobResizeCases run alone where a parallelism falls: the Job controller has 0.4 s to learn of the end of a pod, and beside all other cases it takes longer now and then.
+// jobResizeCases take half of two processors where a parallelism falls: the Job controller has 0.4 s to learn of the end of
+// a pod, and beside all other cases it takes longer now and then.
 func jobResizeCases() []world.Case {
 	return []world.Case{
 		{ID: "JB-01", Symptom: "Jobs have no scale subresource, so nothing scales them", Holds: "the parallelism is patched, guarded by the version", In: world.Test, Run: jobParallelism},
@@ -81,9 +82,9 @@ func jobShrinksLate(t *testing.T, w *world.World) {
 	proxy := w.APIProxy()
 	proxy.Slow.Store(int64(100 * time.Millisecond))
 	proxy.Late.Store(int64(200 * time.Millisecond))
-	w.Scaler = w.StartBehind(proxy, "slow")
+	w.Scaler = w.StartBehind(proxy, w.Namespace)
 	j := newJobs(w)
-	j.busy(t, "worker", 4, world.Settings{"class": "slow", "min-replicas": "1"})
+	j.busy(t, "worker", 4, world.Settings{"class": w.Namespace, "min-replicas": "1"})
 	j.drain("worker", 3)
 	w.AwaitEvent("worker", "ScaleDownWaits", "^holding 4 until a pod ends: ")
 	j.finishDownTo("worker", 1)

@@ -59,9 +59,7 @@ func jobsSurviveRestart(t *testing.T, w *world.World) {
 		return nil
 	})
 	before := versions()
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
 	w.Restart()
 	awaitDecisionsOfAll(w, n)
 	w.RestartAPIServer()
@@ -74,17 +72,17 @@ func jobsSurviveRestart(t *testing.T, w *world.World) {
 
 func awaitDecisionsOfAll(w *world.World, n int) {
 	w.T.Helper()
+	var names []string
 	for i := range n {
-		w.AwaitDecisions(fmt.Sprintf("w%d", i), 3)
+		names = append(names, fmt.Sprintf("w%d", i))
 	}
+	w.AwaitDecisionsOf(3, names...)
 }
 
 func jobsFromBefore(t *testing.T, w *world.World) {
 	const n = 50
 	j := newJobs(w)
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
 	settings := world.Quick(world.Settings{"trigger.orders": w.Trigger(w.Stream("s"), world.Group)})
 	cron, err := w.Kube.BatchV1().CronJobs(w.Namespace).Create(t.Context(), &batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Name: "nightly"},
@@ -160,9 +158,7 @@ func (j *jobs) warned(job *batchv1.Job) []string {
 func withoutJobRights(t *testing.T, w *world.World) {
 	const name = "autoscaler-jobs"
 	bindings := w.Kube.RbacV1().ClusterRoleBindings()
-	if err := w.Scaler.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	w.Stop()
 	if err := bindings.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -208,9 +204,7 @@ func withoutJobRights(t *testing.T, w *world.World) {
 		t.Fatal(err)
 	}
 	inForce(true)
-	if err := w.Scaler.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	w.Stop()
 	w.Restart()
 	j.awaitParallelism("worker", 3)
 	j.wantNothingCut()

@@ -80,12 +80,8 @@ func spawnRestart(t *testing.T, w *world.World) {
 		return nil
 	})
 	for range 2 {
-		if err := w.Scaler.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Scaler.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		w.Kill()
+		w.Restart()
 		w.AwaitDecisions("consumer", 5)
 	}
 	if after := s.versions("consumer"); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -171,9 +167,9 @@ func spawnOnce(t *testing.T, w *world.World) {
 	const late = 3 * time.Second
 	proxy.Late.Store(int64(late))
 	proxy.LoseAnswers.Store(2)
-	w.Scaler = w.StartBehind(proxy, "late")
+	w.Scaler = w.StartBehind(proxy, w.Namespace)
 	stream := s.queue("s", 42)
-	job := s.template("consumer", w.Spawning(stream, world.Settings{"class": "late", "job-strategy": "accurate"}))
+	job := s.template("consumer", w.Spawning(stream, world.Settings{"class": w.Namespace, "job-strategy": "accurate"}))
 	pinned(&job.Spec) // the pods stay pending, and the messages where they are
 	s.CreateJob(job)
 	s.awaitMade("consumer", 42)
@@ -188,18 +184,14 @@ func spawnOnce(t *testing.T, w *world.World) {
 
 func spawnBlind(t *testing.T, w *world.World) {
 	s, proxy := newSpawns(w), w.APIProxy()
-	w.Scaler = w.StartBehind(proxy, "blind")
+	w.Scaler = w.StartBehind(proxy, w.Namespace)
 	stream := s.queue("s", 10)
-	s.CreateJob(s.template("consumer", w.Spawning(stream, world.Settings{"class": "blind", "min-replicas": "1"})))
+	s.CreateJob(s.template("consumer", w.Spawning(stream, world.Settings{"class": w.Namespace, "min-replicas": "1"})))
 	s.awaitMade("consumer", 11)
 	s.awaitRunning("consumer", 11)
 	proxy.FailLists.Store(true)
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Scaler.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
+	w.Restart()
 	w.AwaitEvent("consumer", "JobsUnknown", `^cannot list jobs: .*request timed out.*; no Job is started until it is known how many run$`)
 	s.awaitStatus("consumer", report.Ready, "False", "JobsUnknown", `^cannot list jobs: .*request timed out`)
 	if value, err := w.Metric(t.Context(), "autoscale_workload_replicas", "consumer"); err == nil {

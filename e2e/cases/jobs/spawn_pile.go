@@ -66,12 +66,8 @@ func spawnHistoryGrows(t *testing.T, w *world.World) {
 
 func (s *spawns) restart(t *testing.T) {
 	t.Helper()
-	if err := s.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Scaler.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.Kill()
+	s.Restart()
 	s.AwaitDecisions("consumer", 3)
 }
 

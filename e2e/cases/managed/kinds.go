@@ -43,7 +43,7 @@ metadata: {name: %[1]s}
 spec: {policyName: %[1]s, validationActions: [Deny]}
 `
 
-// refusedScale runs alone, since tries are counted for all workloads together.
+// refusedScale has an autoscaler of its own, since tries are counted for all workloads together.
 func refusedScale(t *testing.T, w *world.World) {
 	if err := w.Cluster.Apply(t.Context(), fmt.Appendf(nil, frozen, w.Namespace)); err != nil {
 		t.Fatal(err)

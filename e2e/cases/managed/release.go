@@ -28,9 +28,7 @@ func leftWhileAway(t *testing.T, w *world.World) {
 	settings := world.Quick(world.Settings{"cooldown": "1s", "trigger.orders": w.Trigger(stream, world.Group)})
 	w.Create("worker", 3, settings)
 	w.AwaitReplicas("worker", 0, time.Minute)
-	if err := w.Scaler.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	w.Stop()
 	gone := world.Settings{"class": ""}
 	for key := range settings {
 		gone[key] = ""
@@ -99,9 +97,7 @@ func uninstall(t *testing.T, w *world.World) {
 	if err == nil || !regexp.MustCompile(running).MatchString(out) {
 		t.Fatalf("while the autoscaler runs: %v, %q; want %q", err, out, running)
 	}
-	if err := w.Scaler.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	w.Stop()
 	wantSaid(w, mustRelease(w, "-n", w.Namespace, "--dry-run"), [2]string{"would be released", "to be released"},
 		"At 0, where nothing wakes them once the autoscaler is gone; --restore puts back the counts from before it:", n)
 	if w.Get("w05").Labels[annotations.Bucket] == "" {

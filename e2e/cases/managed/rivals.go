@@ -80,9 +80,7 @@ func rival(t *testing.T, w *world.World) {
 	w.AwaitReplicas("after", 6, world.Soon)
 	w.AwaitReplicas("away", 6, world.Soon)
 	hpa(w, "after")
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
 	w.Create("unseen", 3, settings)
 	hpa(w, "away")
 	w.AwaitReplicas("after", 3, world.Soon)

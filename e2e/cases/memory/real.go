@@ -133,9 +133,7 @@ func (r *realCluster) Release() { r.Annotate(stories.Gone(r.Get(r.name).Annotati
 func (r *realCluster) Scale(replicas int32) { r.ScaleByHand(r.name, replicas) }
 
 func (r *realCluster) Restart() {
-	if err := r.Scaler.Kill(); err != nil {
-		r.T.Fatal(err)
-	}
+	r.Kill()
 	r.World.Restart()
 	r.AwaitWebhook(true)
 }

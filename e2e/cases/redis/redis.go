@@ -72,6 +72,10 @@ func nilLagBesideAnother(t *testing.T, w *world.World) {
 	w.Add(client, one, 1)
 	w.Create("worker", 0, world.Quick(world.Settings{"trigger.a": w.Trigger(unknown, world.Group), "trigger.b": w.Trigger(one, world.Group)}))
 	w.AwaitReplicas("worker", 1, world.Soon)
+	w.AwaitValue("worker", "a", "0")
+	w.AwaitValue("worker", "b", "1")
+	w.AwaitDecisions("worker", 3)
+	w.WantCounts("worker", 0, 1)
 }
 
 // ids lists the entries of a stream.

@@ -90,8 +90,9 @@ func tenantPaths(t *testing.T, w *world.World) {
 		held(w, name, fmt.Sprintf("{type: %s, target: 1, query: select 1, connectionFrom: {secret: %s, key: dsn}}", kind, name), "connection: the connection string .* (refused|which is refused)")
 	}
 	held(w, "ca", "{type: postgres, target: 1, query: select 1, host: db, username: u, tls: {ca: '"+pipe+"'}}", "tls.ca: holds no certificate; want PEM text")
-	for _, name := range []string{"postgres-socket", "mysql-socket", "ca"} {
-		w.AwaitDecisions(name, 2)
+	refused := []string{"postgres-socket", "mysql-socket", "ca"}
+	w.AwaitDecisionsOf(2, refused...)
+	for _, name := range refused {
 		w.WantCounts(name, 2)
 	}
 	if n := connected(); n > 0 {

@@ -49,16 +49,10 @@ func webhookAway(t *testing.T, w *world.World) {
 		}
 		w.ScaleByHand(name, 2)
 	}
-	if err := w.Scaler.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	w.Pause()
 	create("while-hanging")
-	if err := w.Scaler.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Scaler.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	w.Resume()
+	w.Stop()
 	w.RestartAPIServer()
 	create("while-gone")
 	w.Restart()
@@ -68,9 +62,7 @@ func webhookAway(t *testing.T, w *world.World) {
 
 func missedObjects(t *testing.T, w *world.World) {
 	const objects = 20
-	if err := w.Scaler.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	w.Kill()
 	for i := range objects {
 		name := fmt.Sprintf("w%02d", i)
 		w.Group(w.Redis.Client(), w.Stream(name), "0")
