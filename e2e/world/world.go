@@ -160,12 +160,14 @@ func (c *common) enter(t *testing.T, one Case) *World {
 	return w
 }
 
+// dumpEvents logs the events of the autoscaler, a bounded number of them.
 func (w *World) dumpEvents() {
+	const most = 200
 	events, err := w.Kube.EventsV1().Events(w.Namespace).List(context.Background(), metav1.ListOptions{})
 	if err != nil {
 		return
 	}
-	for _, e := range events.Items {
+	for _, e := range events.Items[max(0, len(events.Items)-most):] {
 		if e.ReportingController == "autoscale.io" {
 			w.T.Logf("event %s/%s %s: %s", e.Regarding.Kind, e.Regarding.Name, e.Reason, e.Note)
 		}

@@ -18,8 +18,12 @@ import (
 	"autoscale.io/e2e/world"
 )
 
-// load creates annotated Deployments at a steady pace, whatever becomes of them, and notes which were not admitted by the webhook of the install. One in ten is
-// a real creation, the others are dry runs, which the API server asks the webhook about in the same way.
+// atOnce bounds the creations under way, so that the load is not itself why calls are late on a busy machine.
+const atOnce = 4
+
+// load creates annotated Deployments at a steady pace as far as the machine keeps up, whatever becomes of them, and notes
+// which were not admitted by the webhook of the install. One in ten is a real creation, the others are dry runs, which the
+// API server asks the webhook about in the same way.
 type load struct {
 	i        *install
 	pace     time.Duration
@@ -43,12 +47,21 @@ func (i *install) load(pace time.Duration) *load {
 	l.calls.Go(func() {
 		ticker := time.NewTicker(pace)
 		defer ticker.Stop()
+		room := make(chan struct{}, atOnce)
 		for n := 0; ; n++ {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				l.calls.Go(func() { l.create(n) })
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case room <- struct{}{}:
+				l.calls.Go(func() {
+					l.create(n)
+					<-room
+				})
 			}
 		}
 	})
@@ -89,14 +102,15 @@ func (l *load) stop() {
 	})
 }
 
-// wantNoneLost ends the load: every call must have been admitted by the webhook, and they must have come at the pace.
+// wantNoneLost ends the load: every call must have been admitted by the webhook, and there must have been enough to
+// meet every moment: a fifth of what the pace asks for at least.
 func (l *load) wantNoneLost() {
 	t := l.i.T
 	t.Helper()
 	l.stop()
 	took := time.Since(l.began)
 	t.Logf("%d creations in %s, of which %d were lost", l.made, took.Round(time.Second), len(l.faults))
-	if want := int(took/l.pace) * 8 / 10; l.made < want {
+	if want := int(took/l.pace) / 5; l.made < want {
 		t.Errorf("%d creations were made, want at least %d", l.made, want)
 	}
 	for n, fault := range l.faults {
