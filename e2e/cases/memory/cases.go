@@ -31,7 +31,9 @@ func same(t *testing.T, w *world.World) {
 					continue
 				}
 				t.Run(strings.ReplaceAll(story.Name, " ", "-"), func(t *testing.T) {
-					t.Parallel()
+					if !story.Restarts {
+						t.Parallel()
+					}
 					compare(t, newRealCluster(t, w, number), story)
 				})
 			}
