@@ -70,6 +70,9 @@ func run(ctx context.Context, in world.Run, deflake bool, ids []string) error {
 			_, id, _ := strings.Cut(r.Test, "/")
 			c, ok := left[id]
 			if !ok {
+				if r.Action != "pass" { // a part of a case
+					fmt.Print(r.Output)
+				}
 				return
 			}
 			fmt.Printf("%s %s %.1fs %s\n", id, r.Action, r.Took.Seconds(), c.Holds)
