@@ -242,7 +242,7 @@ func TestAnObjectThatIsMadeAnewBeforeItsEvent(t *testing.T) {
 	}
 }
 
-// wantUntouched fails the test if the autoscaler has written to the new worker, or made Jobs of it.
+// wantUntouched fails the test if the autoscaler has written to the new worker, made Jobs of it or taken its count for one that somebody set.
 func wantUntouched(w *scalingtest.World) {
 	w.Helper()
 	uid := w.Get("worker").GetUID()
@@ -251,7 +251,12 @@ func wantUntouched(w *scalingtest.World) {
 	}) {
 		owners := write.After.GetOwnerReferences()
 		if write.After.GetUID() == uid || len(owners) > 0 && owners[0].UID == uid {
-			w.Errorf("the autoscaler did this to the new one: %s", write.String())
+			w.Errorf("the autoscaler did this to the new one: %s", write)
+		}
+	}
+	for _, e := range w.Events("worker") {
+		if e.Reason == "ScaledByOther" {
+			w.Errorf("it has the event %s", e)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -116,6 +118,15 @@ func texts(w *scalingtest.World, name string) []string {
 		all = append(all, e.String())
 	}
 	return all
+}
+
+// wantCounted compares a counter with its text as Prometheus reads it.
+func wantCounted(w *scalingtest.World, counter prometheus.Collector, want string) {
+	w.Helper()
+	w.Settle()
+	if err := testutil.CollectAndCompare(counter, strings.NewReader(want)); err != nil {
+		w.Error(err)
+	}
 }
 
 // lines is a list as it stands in a test.
