@@ -120,7 +120,8 @@ func TestWhatIsNotAdopted(t *testing.T) {
 	})
 }
 
-// TestAWrongBucket is put right by the sweep. A workload leaves one bucket and comes into another then, and the two watches say so in any order.
+// TestAWrongBucket is put right by the sweep. A workload leaves one bucket and comes into another then, and the two
+// watches say so in any order.
 func TestAWrongBucket(t *testing.T) {
 	unadmitted(t, func(w *scalingtest.World) {
 		const many = 40

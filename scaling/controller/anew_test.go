@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-
-	batchv1 "k8s.io/api/batch/v1"
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/scalingtest"
@@ -37,16 +36,20 @@ func makeAnew(w *scalingtest.World, object runtime.Object) {
 	blind()
 }
 
-// TestAnObjectThatIsMadeAnewBetweenTwoEvents is another workload: nothing that the loop remembers of the one before is true of it.
+// anew is an object that is made anew between two events.
+type anew struct {
+	options scalingtest.Options
+	before  func(*scalingtest.World)
+	anew    runtime.Object
+	after   func(*scalingtest.World)
+	// events are those after it was made anew.
+	events []string
+}
+
+// TestAnObjectThatIsMadeAnewBetweenTwoEvents is another workload: nothing that the loop remembers of the one before is
+// true of it.
 func TestAnObjectThatIsMadeAnewBetweenTwoEvents(t *testing.T) {
-	const refused = "InvalidAnnotations: replicas stay as they are until this is mended: autoscale.io/max-replicas: got \"many\", want a whole number ≥ 1"
-	for name, test := range map[string]struct {
-		options scalingtest.Options
-		before  func(*scalingtest.World)
-		anew    runtime.Object
-		after   func(*scalingtest.World)
-		events  []string // after it was made anew
-	}{
+	for name, test := range map[string]anew{
 		"a Deployment whose count another writer took back": {
 			before: duelLost,
 			anew:   scalingtest.Deployment("worker", 1, onOrders(settings{"min-replicas": "1"})),
@@ -66,10 +69,21 @@ func TestAnObjectThatIsMadeAnewBetweenTwoEvents(t *testing.T) {
 				w.Create(scalingtest.Deployment("worker", 1, onOrders(settings{"max-replicas": "many"})))
 				w.AwaitEvent("worker", "InvalidAnnotations", "many", 10*time.Second)
 			},
-			anew:   labelledWith(scalingtest.Deployment("worker", 1, onOrders(settings{"max-replicas": "many"}))),
-			after:  func(w *scalingtest.World) { w.Advance(30 * time.Second) },
-			events: []string{refused},
+			anew:  labelledWith(scalingtest.Deployment("worker", 1, onOrders(settings{"max-replicas": "many"}))),
+			after: func(w *scalingtest.World) { w.Advance(30 * time.Second) },
+			events: []string{
+				"InvalidAnnotations: replicas stay as they are until this is mended: " +
+					"autoscale.io/max-replicas: got \"many\", want a whole number ≥ 1",
+			},
 		},
+	} {
+		t.Run(name, test.run)
+	}
+}
+
+// TestAJobThatIsMadeAnewBetweenTwoEvents is about what the loop remembers of Jobs alone.
+func TestAJobThatIsMadeAnewBetweenTwoEvents(t *testing.T) {
+	for name, test := range map[string]anew{
 		"a Job on its way down": {
 			before: func(w *scalingtest.World) {
 				jobAt(w, 3, nil)
@@ -107,19 +121,21 @@ func TestAnObjectThatIsMadeAnewBetweenTwoEvents(t *testing.T) {
 			after: func(w *scalingtest.World) { w.AwaitCondition("mail", "Ready", "Reading", "", 20*time.Second) },
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			scalingtest.RunWith(t, test.options, func(w *scalingtest.World) {
-				test.before(w)
-				name := test.anew.(metav1.Object).GetName()
-				told := len(w.Events(name))
-				makeAnew(w, test.anew.DeepCopyObject())
-				test.after(w)
-				if got := texts(w, name)[told:]; !slices.Equal(got, test.events) {
-					t.Errorf("its events are\n%s\nwant\n%s", lines(got), lines(test.events))
-				}
-			})
-		})
+		t.Run(name, test.run)
 	}
+}
+
+func (test anew) run(t *testing.T) {
+	scalingtest.RunWith(t, test.options, func(w *scalingtest.World) {
+		test.before(w)
+		name := test.anew.(metav1.Object).GetName()
+		told := len(w.Events(name))
+		makeAnew(w, test.anew.DeepCopyObject())
+		test.after(w)
+		if got := texts(w, name)[told:]; !slices.Equal(got, test.events) {
+			w.Errorf("its events are\n%s\nwant\n%s", lines(got), lines(test.events))
+		}
+	})
 }
 
 // duelLost has another writer that takes each count back, so that the loop stands back.
@@ -177,23 +193,27 @@ func wantPodsAwaited(w *scalingtest.World) {
 	}
 }
 
-// TestAnObjectThatIsMadeAnewBeforeItsEvent leaves the new one alone while the one before is all that the loop has seen: nobody has asked for its management.
+// scaledLate has a Deployment whose events come late from then on.
+func scaledLate(w *scalingtest.World) {
+	w.Helper()
+	w.Create(scalingtest.Deployment("worker", 2, onOrders(settings{"min-replicas": "1", "on-removal": "restore"})))
+	w.Set("orders", 15)
+	w.AwaitReplicas("worker", 3, 4*time.Minute)
+	w.Advance(30 * time.Second)
+	w.API.DelayWatches(deployments(), 10*time.Second)
+}
+
+// TestAnObjectThatIsMadeAnewBeforeItsEvent leaves the new one alone while the one before is all that the loop has seen:
+// nobody has asked for its management.
 func TestAnObjectThatIsMadeAnewBeforeItsEvent(t *testing.T) {
-	scaled := func(w *scalingtest.World) {
-		w.Create(scalingtest.Deployment("worker", 2, onOrders(settings{"min-replicas": "1", "on-removal": "restore"})))
-		w.Set("orders", 15)
-		w.AwaitReplicas("worker", 3, 4*time.Minute)
-		w.Advance(30 * time.Second)
-		w.API.DelayWatches(deployments(), 10*time.Second)
-	}
 	for name, test := range map[string]struct {
 		before func(*scalingtest.World)
 		anew   runtime.Object
 	}{
-		"a Deployment that decisions are made for": {scaled, scalingtest.Deployment("worker", 9, nil)},
+		"a Deployment that decisions are made for": {scaledLate, scalingtest.Deployment("worker", 9, nil)},
 		"a Deployment that has changed": {
 			func(w *scalingtest.World) {
-				scaled(w)
+				scaledLate(w)
 				if err := w.Annotate("worker", settings{"cooldown": "4s"}); err != nil {
 					w.Fatal(err)
 				}
@@ -201,7 +221,7 @@ func TestAnObjectThatIsMadeAnewBeforeItsEvent(t *testing.T) {
 			scalingtest.Deployment("worker", 9, nil),
 		},
 		"a Deployment that is about to be released": {
-			func(w *scalingtest.World) { scaled(w); remove(w, "worker") }, scalingtest.Deployment("worker", 9, nil),
+			func(w *scalingtest.World) { scaledLate(w); remove(w, "worker") }, scalingtest.Deployment("worker", 9, nil),
 		},
 		"a Job that decisions are made for": {
 			func(w *scalingtest.World) {
@@ -242,7 +262,8 @@ func TestAnObjectThatIsMadeAnewBeforeItsEvent(t *testing.T) {
 	}
 }
 
-// wantUntouched fails the test if the autoscaler has written to the new worker, made Jobs of it or taken its count for one that somebody set.
+// wantUntouched fails the test if the autoscaler has written to the new worker, made Jobs of it or taken its count for
+// one that somebody set.
 func wantUntouched(w *scalingtest.World) {
 	w.Helper()
 	uid := w.Get("worker").GetUID()

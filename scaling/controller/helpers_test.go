@@ -74,6 +74,11 @@ func calls(verb, resource string) func(apiserver.Call) bool {
 	}
 }
 
+// looks picks the calls by which the autoscaler comes to see a resource.
+func looks(resource string) func(apiserver.Call) bool {
+	return func(c apiserver.Call) bool { return calls("list", resource)(c) || calls("watch", resource)(c) }
+}
+
 func conflict() error {
 	return apierrors.NewConflict(deployments(), "worker", errors.New("the object has been modified"))
 }

@@ -150,7 +150,8 @@ func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, ob
 	return nil
 }
 
-// read reads the live count of an object. The error is target.ErrNotManaged when it is another one by now, whose own event is about to come.
+// read reads the live count of an object. The error is target.ErrNotManaged when it is another one by now, whose own
+// event is about to come.
 func (c *Controller) read(ctx context.Context, key board.Key, object *metav1.PartialObjectMetadata) (target.Scale, error) {
 	live, err := c.Target.Get(ctx, key)
 	if err == nil && live.UID != object.UID {

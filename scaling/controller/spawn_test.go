@@ -105,7 +105,8 @@ func TestAProblemThatIsOverByItself(t *testing.T) {
 	})
 }
 
-// TestAProblemIsToldForThreePolls counts from the last Job that could not be started: a source that comes and goes makes no status that does.
+// TestAProblemIsToldForThreePolls counts from the last Job that could not be started: a source that comes and goes makes
+// no status that does.
 func TestAProblemIsToldForThreePolls(t *testing.T) {
 	scalingtest.Run(t, func(w *scalingtest.World) {
 		w.API.Inject(apiserver.Fault{Match: createsJobs, Err: forbidden("jobs", "exceeded quota")})
@@ -127,10 +128,7 @@ func TestJobsThatCannotBeListedAnyMore(t *testing.T) {
 		w.Create(template("mail", settings{"polling-interval": "30m"}))
 		w.Advance(time.Minute)
 		w.API.Inject(apiserver.Fault{
-			Match: func(c apiserver.Call) bool {
-				return calls("list", "jobs")(c) || calls("watch", "jobs")(c) || calls("list", "pods")(c) || calls("watch", "pods")(c)
-			},
-			Err: forbidden("pods", "no rights"),
+			Match: looks("pods"), Err: forbidden("pods", "no rights"),
 		})
 		w.API.CutWatches(schema.GroupResource{Resource: "pods"})
 		w.AwaitEvent("mail", "JobsUnknown", "cannot list pods", time.Minute)

@@ -141,8 +141,8 @@ func ours(all map[string]string) map[string]string {
 	return kept
 }
 
-// see takes in the newest metadata of a workload and queues it. An object that was made anew under the name of another is another workload: nothing that
-// is remembered of the one before is true of it.
+// see takes in the newest metadata of a workload and queues it. An object that was made anew under the name of another
+// is another workload: nothing that is remembered of the one before is true of it.
 func (c *Controller) see(ctx context.Context, kind Kind, label string, object any) {
 	m, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok || ctx.Err() != nil {

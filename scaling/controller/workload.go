@@ -27,7 +27,8 @@ type workload struct {
 	// decoded is what the annotations of the object asked for when they were last looked at.
 	decoded     annotations.Result
 	decodedFrom map[string]string
-	// toldReleased says that the release was told, and released that it was carried out, until there are annotations again.
+	// toldReleased says that the release was told, and released that it was carried out, until there are annotations
+	// again.
 	toldReleased, released bool
 
 	// live is the count as last read or written, at a generation of the object.
