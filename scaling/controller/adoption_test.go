@@ -120,6 +120,30 @@ func TestWhatIsNotAdopted(t *testing.T) {
 	})
 }
 
+// TestAWrongBucket is put right by the sweep. A workload leaves one bucket and comes into another then, and the two
+// watches say so in any order.
+func TestAWrongBucket(t *testing.T) {
+	unadmitted(t, func(w *scalingtest.World) {
+		const many = 40
+		for i := range many {
+			name := fmt.Sprintf("worker-%d", i)
+			d := scalingtest.Deployment(name, 1, onOrders(nil))
+			right := annotations.BucketOf("apps", "Deployment", scalingtest.Namespace, name)
+			for n := range annotations.Buckets {
+				if wrong := annotations.BucketName(n); wrong != right {
+					d.Labels = map[string]string{annotations.Bucket: annotations.BucketLabel("", wrong)}
+				}
+			}
+			w.Create(d)
+		}
+		w.Advance(4 * time.Minute)
+		w.Set("orders", 12)
+		for i := range many {
+			w.AwaitReplicas(fmt.Sprintf("worker-%d", i), 3, 5*time.Second)
+		}
+	})
+}
+
 // TestAClass has an install that manages its own class alone.
 func TestAClass(t *testing.T) {
 	scalingtest.RunWith(t, scalingtest.Options{Class: "blue", NoWebhook: true}, func(w *scalingtest.World) {

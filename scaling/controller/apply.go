@@ -117,11 +117,8 @@ func (c *Controller) scaleFailed(ctx context.Context, object *metav1.PartialObje
 
 // take takes in the live count.
 func (c *Controller) take(w *workload, live target.Scale) {
-	if live.UID != w.live.UID || live.Replicas > w.live.Replicas {
+	if live.Replicas > w.live.Replicas {
 		w.rose = c.Now()
-	}
-	if live.UID != w.live.UID {
-		w.duel = duel{}
 	}
 	w.live = live
 }
@@ -142,10 +139,10 @@ func (w *workload) version(object *metav1.PartialObjectMetadata) target.Scale {
 // nobody can tell any more, is not left behind: it becomes the count from before adoption, at least 1.
 func (c *Controller) release(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	c.Poller.Remove(key)
-	if w.released == object.UID {
+	if w.released {
 		return nil // the watch is about to say so
 	}
-	live, err := c.Target.Get(ctx, key)
+	live, err := c.read(ctx, key, object)
 	if err != nil {
 		return err
 	}
@@ -166,9 +163,9 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 		note = fmt.Sprintf("the annotations are gone; %d → %d replicas", live.Replicas, left.Replicas)
 	}
 	// Before the last write, whose answer may be lost: after that nobody may be there any more who would tell.
-	if w.toldReleased != object.UID {
+	if !w.toldReleased {
 		c.Events.Released(object, note)
-		w.toldReleased = object.UID
+		w.toldReleased = true
 	}
 	released, err := c.Target.Annotate(ctx, key, target.Metadata{
 		UID:         object.UID,
@@ -179,6 +176,6 @@ func (c *Controller) release(ctx context.Context, key board.Key, w *workload, ob
 		return err
 	}
 	c.adoptWritten(w, object, released)
-	w.released = object.UID
+	w.released = true
 	return nil
 }

@@ -39,7 +39,7 @@ func (c *Controller) runBucket(ctx context.Context, bucket string) {
 	c.watchBucket(ctx, label)
 	c.mu.Lock()
 	delete(c.owned, label)
-	delete(c.children, label) // the next term lists anew
+	delete(c.children, label) // whose watches end with the term; the next one lists anew
 	c.mu.Unlock()
 	c.forgetBucket(label)
 }

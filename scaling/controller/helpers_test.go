@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -72,6 +74,11 @@ func calls(verb, resource string) func(apiserver.Call) bool {
 	}
 }
 
+// looks picks the calls by which the autoscaler comes to see a resource.
+func looks(resource string) func(apiserver.Call) bool {
+	return func(c apiserver.Call) bool { return calls("list", resource)(c) || calls("watch", resource)(c) }
+}
+
 func conflict() error {
 	return apierrors.NewConflict(deployments(), "worker", errors.New("the object has been modified"))
 }
@@ -116,6 +123,15 @@ func texts(w *scalingtest.World, name string) []string {
 		all = append(all, e.String())
 	}
 	return all
+}
+
+// wantCounted compares a counter with its text as Prometheus reads it.
+func wantCounted(w *scalingtest.World, counter prometheus.Collector, want string) {
+	w.Helper()
+	w.Settle()
+	if err := testutil.CollectAndCompare(counter, strings.NewReader(want)); err != nil {
+		w.Error(err)
+	}
 }
 
 // lines is a list as it stands in a test.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"autoscale.io/scaling/scalingtest"
 	"autoscale.io/scaling/scalingtest/apiserver"
@@ -260,6 +261,34 @@ func TestAJobThatIsDeletedOnTheWayDown(t *testing.T) {
 		w.EndPods("worker", 1, corev1.PodSucceeded)
 		w.AwaitReplicas("worker", 1, 5*time.Second)
 		w.WantCounts("worker", 2, 1)
+	})
+}
+
+// TestAJobThatIsDeletedOnTheWayDownIsNotWatchedAnyMore ends the watch of its pods.
+func TestAJobThatIsDeletedOnTheWayDownIsNotWatchedAnyMore(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		jobAt(w, 3, nil)
+		w.Set("orders", 5)
+		w.AwaitEvent("worker", "ScaleDownWaits", "holding 3 until a pod ends", 10*time.Second)
+		again := 0
+		w.API.Inject(apiserver.Fault{Match: func(c apiserver.Call) bool {
+			if calls("watch", "pods")(c) {
+				again++
+			}
+			return false
+		}})
+		for _, want := range []int{1, 0} { // of the Job that is there, and of the one that is not
+			again = 0
+			w.API.CutWatches(schema.GroupResource{Resource: "pods"})
+			w.Advance(10 * time.Second)
+			if again != want {
+				w.Errorf("the pods were watched again %d times after the watches were cut, want %d", again, want)
+			}
+			if want == 1 {
+				w.Delete("worker")
+				w.Advance(5 * time.Second)
+			}
+		}
 	})
 }
 

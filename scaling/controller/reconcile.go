@@ -60,7 +60,7 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 	if !annotations.Configured(object.Annotations) {
 		return reconcile.Result{}, c.release(ctx, key, w, object)
 	}
-	w.released, w.toldReleased = "", ""
+	w.released, w.toldReleased = false, false
 	if w.isTemplate(object) {
 		return c.spawn(ctx, key, w, object)
 	}
@@ -141,13 +141,23 @@ func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, ob
 		w.generation = object.Generation // the event of our own write
 		return nil
 	}
-	live, err := c.Target.Get(ctx, key)
+	live, err := c.read(ctx, key, object)
 	if err != nil {
 		return err
 	}
 	c.learnLive(ctx, key, w, object, live)
 	w.generation = object.Generation
 	return nil
+}
+
+// read reads the live count of an object. The error is target.ErrNotManaged when it is another one by now, whose own
+// event is about to come.
+func (c *Controller) read(ctx context.Context, key board.Key, object *metav1.PartialObjectMetadata) (target.Scale, error) {
+	live, err := c.Target.Get(ctx, key)
+	if err == nil && live.UID != object.UID {
+		err = target.ErrNotManaged
+	}
+	return live, err
 }
 
 // inform tells the poller what the cluster says.
@@ -175,7 +185,7 @@ func (c *Controller) lookAtRollout(ctx context.Context, key board.Key, w *worklo
 func (c *Controller) learn(ctx context.Context, key board.Key, w *workload, live target.Scale) {
 	_, object, _ := c.lookup(key)
 	if object == nil || live.UID != object.UID {
-		c.take(w, live)
+		c.Poller.Remove(key) // another one, whose own event is about to come
 		return
 	}
 	c.learnLive(ctx, key, w, object, live)
@@ -185,7 +195,7 @@ func (c *Controller) learn(ctx context.Context, key board.Key, w *workload, live
 // learnLive takes in a count that was read. If it is another one than the last, somebody else has set it, and a way down begins anew from there.
 func (c *Controller) learnLive(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
 	c.tellOther(ctx, key, w, object, live)
-	if w.lowering != nil && (live.UID != w.live.UID || live.Replicas != w.live.Replicas) {
+	if w.lowering != nil && live.Replicas != w.live.Replicas {
 		c.endLowering(w)
 	}
 	c.take(w, live)
@@ -225,10 +235,10 @@ func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload,
 // configure decodes the annotations when they changed and tells the poller.
 func (c *Controller) configure(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
 	from := configured(object)
-	if w.decodedFrom != nil && w.decodedUID == object.UID && maps.Equal(from, w.decodedFrom) && (len(w.decoded.Faults) > 0 || c.Poller.Polling(key)) {
+	if w.decodedFrom != nil && maps.Equal(from, w.decodedFrom) && (len(w.decoded.Faults) > 0 || c.Poller.Polling(key)) {
 		return
 	}
-	w.decoded, w.decodedFrom, w.decodedUID = annotations.Decode(from, c.Types).On(w.kind.Group, w.kind.Kind), from, object.UID
+	w.decoded, w.decodedFrom = annotations.Decode(from, c.Types).On(w.kind.Group, w.kind.Kind), from
 	if len(w.decoded.Faults) > 0 || w.decoded.Workload.Class != c.Class {
 		c.Poller.Remove(key)
 		return

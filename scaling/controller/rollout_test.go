@@ -36,6 +36,38 @@ func TestAScaleDownWaitsForARollout(t *testing.T) {
 	})
 }
 
+// TestARolloutIsReadOnceAtEachOfItsSteps has decisions in between, which need no other read.
+func TestARolloutIsReadOnceAtEachOfItsSteps(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.Set("orders", 20)
+		w.Create(scalingtest.Deployment("worker", 4, onOrders(settings{"min-replicas": "1"})))
+		w.Advance(20 * time.Second)
+		w.SetStatus("worker", `{"replicas":5,"updatedReplicas":1}`)
+		w.Set("orders", 5)
+		w.Advance(20 * time.Second) // the status is written, too
+		reads := 0
+		w.API.Inject(apiserver.Fault{Match: func(c apiserver.Call) bool {
+			if calls("get", "deployments")(c) && c.Subresource == "" {
+				reads++
+			}
+			return false
+		}})
+		for i := range 20 {
+			w.Set("orders", float64(5*(i%3)))
+			w.Advance(time.Second)
+		}
+		w.WantCounts("worker", 4)
+		if reads != 0 {
+			t.Errorf("there were %d reads while nothing happened to the rollout, want none", reads)
+		}
+		w.SetStatus("worker", `{"replicas":5,"updatedReplicas":3}`)
+		w.Advance(10 * time.Second)
+		if reads != 1 {
+			t.Errorf("there were %d reads for one step of the rollout, want 1", reads)
+		}
+	})
+}
+
 // TestARolloutThatCannotBeRead holds the count until it can.
 func TestARolloutThatCannotBeRead(t *testing.T) {
 	scalingtest.Run(t, func(w *scalingtest.World) {

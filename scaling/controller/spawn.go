@@ -103,16 +103,13 @@ func (c *Controller) ensureTemplateState(ctx context.Context, key board.Key, w *
 // readTemplate reads the template when it may have changed. Status and metadata do not change the generation. It is false when the object is another one by
 // now, whose own event is about to come.
 func (c *Controller) readTemplate(ctx context.Context, w *workload, object *metav1.PartialObjectMetadata) (bool, error) {
-	if t := w.spawning.template; t != nil && t.UID == object.UID && w.spawning.generation == object.Generation {
+	if t := w.spawning.template; t != nil && w.spawning.generation == object.Generation {
 		return true, nil
 	}
 	owner := jobs.Owner{Kind: w.kind.Kind, Namespace: object.Namespace, Name: object.Name}
 	template, err := jobs.Read(ctx, c.Kube.BatchV1(), owner, object.Labels[annotations.Bucket])
 	if err != nil || template.UID != object.UID {
 		return false, err
-	}
-	if before := w.spawning.template; before != nil && before.UID != template.UID {
-		w.spawning = spawning{}
 	}
 	w.spawning.template, w.spawning.generation = template, object.Generation
 	return true, nil
@@ -238,14 +235,7 @@ func (c *Controller) childrenOf(w *workload) (*jobs.Children, error) {
 		return nil, err
 	}
 	c.children[bucket] = children
-	c.podWatches.Go(func() {
-		children.Run(lease)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.children[bucket] == children {
-			delete(c.children, bucket)
-		}
-	})
+	c.podWatches.Go(func() { children.Run(lease) })
 	return children, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -85,6 +86,9 @@ func TestAQuota(t *testing.T) {
 		w.Advance(20 * time.Second)
 		wantCreated(w, 5)
 		w.AwaitCondition("mail", "Ready", "Reading", "", 20*time.Second)
+		if got := testutil.ToFloat64(w.Leader().Metrics.Jobs.WithLabelValues("created")); got != 5 {
+			t.Errorf("%v Jobs are counted as created, want 5", got)
+		}
 	})
 }
 
@@ -98,6 +102,36 @@ func TestAProblemThatIsOverByItself(t *testing.T) {
 		w.Set("orders", 0)
 		w.AwaitCondition("mail", "Ready", "Reading", "", 30*time.Second)
 		wantCreated(w, 0)
+	})
+}
+
+// TestAProblemIsToldForThreePolls counts from the last Job that could not be started: a source that comes and goes makes
+// no status that does.
+func TestAProblemIsToldForThreePolls(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.API.Inject(apiserver.Fault{Match: createsJobs, Err: forbidden("jobs", "exceeded quota")})
+		w.Create(template("mail", settings{"polling-interval": "20s"}))
+		w.Set("orders", 1)
+		w.AwaitCondition("mail", "Ready", "JobsFailed", "exceeded quota", time.Minute)
+		w.Set("orders", 0)
+		w.AwaitCondition("mail", "Ready", "Reading", "", 2*time.Minute)
+		tries := w.API.Writes(func(write apiserver.Write) bool { return createsJobs(write.Call) })
+		if took := time.Since(tries[len(tries)-1].At); took < time.Minute || took > 62*time.Second {
+			t.Errorf("the problem was told for %s, want about a minute", took)
+		}
+	})
+}
+
+// TestJobsThatCannotBeListedAnyMore is told although no reading is due for long.
+func TestJobsThatCannotBeListedAnyMore(t *testing.T) {
+	scalingtest.Run(t, func(w *scalingtest.World) {
+		w.Create(template("mail", settings{"polling-interval": "30m"}))
+		w.Advance(time.Minute)
+		w.API.Inject(apiserver.Fault{
+			Match: looks("pods"), Err: forbidden("pods", "no rights"),
+		})
+		w.API.CutWatches(schema.GroupResource{Resource: "pods"})
+		w.AwaitEvent("mail", "JobsUnknown", "cannot list pods", time.Minute)
 	})
 }
 
@@ -267,5 +301,23 @@ func TestALeaseThatIsLostWhileJobsAreCreated(t *testing.T) {
 		remove()
 		w.Advance(2 * time.Minute)
 		wantCreated(w, 40)
+	})
+}
+
+// TestALeaseThatIsLostAndWonAgain counts what has happened to the Jobs in between.
+func TestALeaseThatIsLostAndWonAgain(t *testing.T) {
+	scalingtest.RunWith(t, scalingtest.Options{Lease: shards.DefaultTimes()}, func(w *scalingtest.World) {
+		w.Create(template("mail", nil))
+		w.Set("orders", 3)
+		w.Advance(5 * time.Second)
+		wantCreated(w, 3)
+		remove := failLeases(w)
+		w.Advance(time.Minute)
+		for _, job := range w.Children("mail") {
+			w.Delete(job.Name)
+		}
+		remove()
+		w.Advance(2 * time.Minute)
+		wantCreated(w, 6)
 	})
 }

@@ -88,7 +88,7 @@ func (c *Controller) tellFallback(w *workload, object *metav1.PartialObjectMetad
 // tellOther says who changed the count that the last read or write left behind. Not knowing who is no reason to fail.
 func (c *Controller) tellOther(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
 	before := w.live
-	if before.UID != live.UID || before.Replicas == live.Replicas {
+	if before.UID == "" || before.Replicas == live.Replicas {
 		return
 	}
 	who, err := c.Target.LastScaler(ctx, key)
@@ -122,8 +122,8 @@ func (c *Controller) reportFaults(ctx context.Context, key board.Key, w *workloa
 
 // writeStatus writes the conditions when one of them changed, but not more often than once in statusPause.
 func (c *Controller) writeStatus(ctx context.Context, key board.Key, w *workload, conditions report.Conditions) (reconcile.Result, error) {
-	_, object, _ := c.lookup(key)
-	if object == nil || report.Parse(object.Annotations[annotations.StatusKey]).Same(conditions) {
+	tracked, object, _ := c.lookup(key)
+	if tracked != w || report.Parse(object.Annotations[annotations.StatusKey]).Same(conditions) {
 		return reconcile.Result{}, nil
 	}
 	if wait := w.reported.statusAt.Add(statusPause).Sub(c.Now()); wait > 0 {

@@ -141,13 +141,17 @@ func ours(all map[string]string) map[string]string {
 	return kept
 }
 
-// see takes in the newest metadata of a workload and queues it.
+// see takes in the newest metadata of a workload and queues it. An object that was made anew under the name of another
+// is another workload: nothing that is remembered of the one before is true of it.
 func (c *Controller) see(ctx context.Context, kind Kind, label string, object any) {
 	m, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok || ctx.Err() != nil {
 		return
 	}
 	key := kind.key(m)
+	if _, before, _ := c.lookup(key); before != nil && before.UID != m.UID {
+		c.forget(key)
+	}
 	c.mu.Lock()
 	w := c.tracked[key]
 	if w == nil {
@@ -155,7 +159,7 @@ func (c *Controller) see(ctx context.Context, kind Kind, label string, object an
 		c.tracked[key] = w
 	}
 	w.bucket = label
-	if w.object == nil || w.object.UID != m.UID || newer(m, w.object) {
+	if w.object == nil || newer(m, w.object) {
 		w.object = m
 	}
 	if w.pods != nil {

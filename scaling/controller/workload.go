@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"autoscale.io/annotations"
 	"autoscale.io/scaling/board"
@@ -28,10 +27,9 @@ type workload struct {
 	// decoded is what the annotations of the object asked for when they were last looked at.
 	decoded     annotations.Result
 	decodedFrom map[string]string
-	decodedUID  types.UID
-	// toldReleased is the object whose release was told, and released the one whose release was carried out, until it has
-	// annotations again.
-	toldReleased, released types.UID
+	// toldReleased says that the release was told, and released that it was carried out, until there are annotations
+	// again.
+	toldReleased, released bool
 
 	// live is the count as last read or written, at a generation of the object.
 	live       target.Scale
@@ -88,9 +86,6 @@ func (c *Controller) adoptWritten(w *workload, before, written *metav1.PartialOb
 	_, _ = w.kind.slim(written) // it changes its argument and fails for none of this type
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.object.UID != written.UID {
-		return w.object
-	}
 	// The count is as it was, unless somebody else has moved the generation in between.
 	if w.generation == before.Generation && written.Generation <= before.Generation+w.kind.metadataMoves() {
 		w.generation = written.Generation

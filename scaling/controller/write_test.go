@@ -117,6 +117,12 @@ func TestACountThatAnotherWriterSetMeanwhile(t *testing.T) {
 			"ScaledByOther: kubectl (scale) changed replicas from 1 to 7",
 			"ScaledDown: 7 → 3 replicas: trigger orders: 12 at a target of 5 each asks for 3 replicas",
 		)
+		wantCounted(w, w.Leader().Metrics.Scales, `
+			# HELP autoscale_scales_total Writes of replicas, by direction (up, down) and outcome (ok, conflict, error).
+			# TYPE autoscale_scales_total counter
+			autoscale_scales_total{direction="down",outcome="ok"} 1
+			autoscale_scales_total{direction="up",outcome="conflict"} 1
+		`)
 	})
 }
 

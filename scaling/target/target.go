@@ -74,10 +74,11 @@ func (e *ChangedError) Error() string {
 	return fmt.Sprintf("the count has become %d meanwhile", e.Live.Replicas)
 }
 
-// Scale writes to, provided that the workload still has from replicas, and returns what is live afterwards. version is the workload's resource
-// version as last seen, which saves a read when it is current; empty reads it first. A conflict is retried after a fresh read. When the
-// count is no longer from, or the object is another one than uid, the error is a *ChangedError and nothing was written. The parallelism of a Job is not lowered
-// below the number of its pods that have not ended; see Shrink.
+// Scale writes to, provided that the workload still has the count of version and is the same object, and returns what
+// is live afterwards. The resource version in version saves a read when it is current; empty reads first. A conflict is
+// retried after a fresh read. When the count or the object is another one by then, the error is a *ChangedError and
+// nothing was written. The parallelism of a Job is not lowered below the number of its pods that have not ended; see
+// Shrink.
 func (c *Client) Scale(ctx context.Context, key board.Key, version Scale, to int32) (Scale, error) {
 	switch {
 	case IsJob(key.Resource) && to < version.Replicas:
@@ -184,8 +185,8 @@ func IsGone(err error) bool {
 	return apierrors.IsNotFound(err) || errors.Is(err, ErrNotManaged) || isOtherUID(err)
 }
 
-// isOtherUID recognises the API server's answer to a patch whose uid is not the object's: it is a Conflict, as for a stale resource version, so the
-// causes have to tell them apart.
+// isOtherUID recognises the API server's answer to a patch whose uid is not the object's: it is Invalid, since a uid
+// cannot be changed, and not the Conflict of a stale resource version.
 func isOtherUID(err error) bool {
 	return apierrors.IsInvalid(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldValueInvalid)
 }

@@ -32,7 +32,8 @@ func (s *Server) DelayWatches(resource schema.GroupResource, d time.Duration) {
 	s.lates[resource] = d
 }
 
-// CutWatches ends all watches of a kind; the clients watch again from where they were.
+// CutWatches ends all watches of a kind, and what was under way to them is lost; the clients watch again from where they
+// were.
 func (s *Server) CutWatches(resource schema.GroupResource) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,10 +118,14 @@ func (w *watcher) run(ctx context.Context, events []event, to *io.PipeWriter) {
 		next, changed := w.next()
 		events = nil
 		if next != nil {
-			if pause(ctx, time.Until(next.due)) != nil {
-				return
-			}
 			events = next.events
+			select {
+			case <-ctx.Done():
+				return
+			case <-w.cut: // what was under way is lost
+				return
+			case <-time.After(time.Until(next.due)):
+			}
 			continue
 		}
 		select {
