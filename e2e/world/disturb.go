@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Kill, Stop, Pause and Resume disturb the autoscaler of the case, as [cluster.Process] says. Only a case that is Alone
-// may do that to the shared one, which runs again when the case has ended.
+// Kill ends the autoscaler of the case at once. Only a case that is Alone may do that to the shared one, which runs again
+// when the case has ended.
 func (w *World) Kill() { w.T.Helper(); w.disturb("kill", w.Scaler.Kill) }
 
 // Stop ends the autoscaler in good order; see [World.Kill].
