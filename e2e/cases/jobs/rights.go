@@ -25,7 +25,7 @@ import (
 func jobRightsCases() []world.Case {
 	return []world.Case{
 		{ID: "JB-04", Symptom: "a restart of the controller ends Jobs", Holds: "a kill, a relist and a new leader write nothing to any Job", In: world.Soak, Alone: true, Run: jobsSurviveRestart},
-		{ID: "JB-16", Symptom: "a webhook on Jobs breaks the updates of those that exist", Holds: "only metadata is touched, and the children of a CronJob are not touched at all", In: world.Test, Alone: true, Run: jobsFromBefore},
+		{ID: "JB-16", Symptom: "a webhook on Jobs breaks the updates of those that exist", Holds: "only metadata is touched, and the children of a CronJob are not touched at all", In: world.Test, Own: true, Run: jobsFromBefore},
 		{ID: "JB-rights", Symptom: "an install that may not change Jobs fails, or fails silently", Holds: "it says which manifest grants it, warns of annotations on Jobs, and scales everything else", In: world.Test, Alone: true, Run: withoutJobRights},
 		{ID: "JB-rights-spawn", Symptom: "an install that may not create Jobs starts none, and nobody knows why", Holds: "it says which role is missing, and starts them once that is bound, in one namespace or in all", In: world.Test, Run: withoutSpawnRights},
 	}
