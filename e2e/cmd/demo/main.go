@@ -28,7 +28,7 @@ const (
 It exits non-zero when a step does not happen. Ctrl-C ends every process that it has started.
 
 `
-	firstRun = "The control plane is not built yet. Steps 1 and 2 take about 8 minutes on 2 cores, once; the other steps take about %s.\n"
+	firstRun = "The control plane is not built yet. Steps 1 and 2 take about 9 minutes on 2 cores, once; the other steps take about %s.\n"
 	laterRun = "The control plane is built. The steps take about %s.\n"
 )
 
