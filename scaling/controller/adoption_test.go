@@ -57,7 +57,7 @@ func TestAnAdoption(t *testing.T) {
 		w.Set("orders", 12)
 		w.AwaitReplicas("worker", 3, 4*time.Minute)
 		w.Advance(time.Second)
-		wantWrites(w, "worker",
+		w.WantWrites("worker",
 			"patch deployments.apps: Conflict", "patch deployments.apps labels=autoscale.io/bucket annotations=autoscale.io/state",
 			"patch deployments.apps/scale replicas=3", statusOfDeployment,
 		)
@@ -193,7 +193,7 @@ func TestAnInheritedLabel(t *testing.T) {
 		w.Create(child)
 		w.Set("orders", 12)
 		w.Advance(time.Minute)
-		wantWrites(w, "child",
+		w.WantWrites("child",
 			"patch deployments.apps annotations=autoscale.io/state",
 			"patch deployments.apps/scale replicas=3",
 			"patch deployments.apps annotations=autoscale.io/status",

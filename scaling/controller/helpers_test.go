@@ -87,14 +87,6 @@ func forbidden(resource, why string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New(why))
 }
 
-func wantWrites(w *scalingtest.World, name string, want ...string) {
-	w.Helper()
-	w.Settle()
-	if got := w.Writes(name); !slices.Equal(got, want) {
-		w.Fatalf("the writes to %s were\n%s\nwant\n%s", name, lines(got), lines(want))
-	}
-}
-
 // wantScales compares the writes of counts and parallelisms alone.
 func wantScales(w *scalingtest.World, name string, want ...string) {
 	w.Helper()

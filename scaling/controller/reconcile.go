@@ -223,7 +223,9 @@ func (c *Controller) freshState(kind Kind, live target.Scale) annotations.State 
 }
 
 // writeState writes a state for the object that it was made from.
-func (c *Controller) writeState(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, state annotations.State) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) writeState(
+	ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, state annotations.State,
+) (*metav1.PartialObjectMetadata, error) {
 	label := c.bucketLabel(annotations.BucketOf(w.kind.Group, w.kind.Kind, key.Namespace, key.Name))
 	written, err := c.Target.Note(ctx, key, target.Managed{UID: state.UID, Label: label}, annotations.StateKey, state.String())
 	if err != nil {

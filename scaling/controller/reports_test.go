@@ -67,7 +67,7 @@ func TestAnOutageIsToldOnce(t *testing.T) {
 			"TriggerRecovered: trigger orders (fake) can be read again",
 		)
 		w.WantCounts("worker", 2)
-		wantWrites(w, "worker", statusOfDeployment, statusOfDeployment, statusOfDeployment)
+		w.WantWrites("worker", statusOfDeployment, statusOfDeployment, statusOfDeployment)
 	})
 }
 

@@ -138,8 +138,8 @@ func (c *Controller) countJobs(key board.Key, w *workload, object *metav1.Partia
 	return count, err
 }
 
-// carryOut starts the Jobs that are ordered. An order is taken up once, however it ends: what it did not reach is for the next reading to ask for. The
-// poller takes an order off the board as soon as it observes its batch, which is before this returns.
+// carryOut starts the Jobs that are ordered. An order is taken up once, however it ends: what it did not reach is for the
+// next reading to ask for. The poller takes an order off the board when it observes its batch, before this returns.
 func (c *Controller) carryOut(key board.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children, count jobs.Count) error {
 	entry := c.Board.Get(key)
 	if entry == nil || entry.Order == nil || w.spawning.unknown != "" {

@@ -25,7 +25,7 @@ func TestTheOrderOfWrites(t *testing.T) {
 		w.Set("orders", 7)
 		w.AwaitReplicas("worker", 2, 5*time.Second)
 		w.Advance(time.Minute)
-		wantWrites(w, "worker",
+		w.WantWrites("worker",
 			"patch deployments.apps/scale replicas=3",
 			"patch deployments.apps annotations=autoscale.io/state",
 			"patch deployments.apps annotations=autoscale.io/status",
@@ -137,7 +137,7 @@ func TestTheEventOfAnOwnWriteBeforeItsAnswer(t *testing.T) {
 		w.Set("orders", 0)
 		w.Advance(time.Minute)
 		w.WantCounts("worker", 0, 3, 1, 0)
-		wantWrites(w, "worker",
+		w.WantWrites("worker",
 			"patch deployments.apps/scale replicas=3",
 			"patch deployments.apps annotations=autoscale.io/state",
 			"patch deployments.apps annotations=autoscale.io/status",

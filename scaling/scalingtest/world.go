@@ -201,6 +201,15 @@ func (w *World) WantCounts(name string, want ...int32) {
 	}
 }
 
+// WantWrites fails the test unless the autoscaler has written exactly this to a workload, in this order; see Writes.
+func (w *World) WantWrites(name string, want ...string) {
+	w.Helper()
+	w.Settle()
+	if got := w.Writes(name); !slices.Equal(got, want) {
+		w.Fatalf("the writes to %s were\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // Counts are the replica counts that a workload has had since it was created last, in order. A Job's is its
 // parallelism.
 func (w *World) Counts(name string) []int32 {

@@ -33,14 +33,6 @@ func onOrders(more settings) settings {
 	return s
 }
 
-func wantWrites(w *scalingtest.World, name string, want ...string) {
-	w.Helper()
-	w.Settle()
-	if got := w.Writes(name); !slices.Equal(got, want) {
-		w.Fatalf("the writes to %s were\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-}
-
 // TestScalesUpAndBackToZero has the order of all writes: a zero is marked before it is written, and the mark is cleared
 // after the rise.
 func TestScalesUpAndBackToZero(t *testing.T) {
@@ -52,7 +44,7 @@ func TestScalesUpAndBackToZero(t *testing.T) {
 		w.Advance(time.Minute)
 		w.WantCounts("worker", 0, 3, 1, 0)
 		const state, status = "patch deployments.apps annotations=autoscale.io/state", "patch deployments.apps annotations=autoscale.io/status"
-		wantWrites(w, "worker",
+		w.WantWrites("worker",
 			"patch deployments.apps/scale replicas=3", state, status,
 			"patch deployments.apps/scale replicas=1", state, "patch deployments.apps/scale replicas=0", status,
 		)
