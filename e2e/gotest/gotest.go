@@ -60,8 +60,8 @@ func Signals() []os.Signal {
 // endWithin is how long tests have to end after an interrupt before they are killed.
 const endWithin = 10 * time.Second
 
-// Run runs go test and returns an error when it failed, when a test was skipped or when none ran. When ctx ends the tests are ended,
-// and nothing is left of them.
+// Run runs go test and returns an error when it failed, when a test was skipped or when none ran. The end of ctx ends the
+// tests, and nothing is left of them.
 func Run(ctx context.Context, o Options) (err error) {
 	if o.Out == nil {
 		o.Out = os.Stdout

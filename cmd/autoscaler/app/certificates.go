@@ -30,9 +30,13 @@ func (o *Options) addCertificateFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Certs, "certs", o.Certs, "where the webhook's certificate comes from: cert-manager (which issues it, and whose cainjector keeps the bundle), self-signed (kept in a Secret and renewed), auto (cert-manager where it is installed and delivers, also later; else self-signed) or files (tls.crt and tls.key in --cert-dir, reloaded when they change)")
 	flags.StringVar(&o.CertDir, "cert-dir", o.CertDir, "folder of the webhook's certificate, for --certs=files")
 	flags.StringSliceVar(&o.CertHosts, "cert-hosts", o.CertHosts, "names and addresses that the webhook's certificate is good for beside the Service's, for a webhook configuration with a url; not for --certs=files")
-	flags.DurationVar(&o.CertRotation.Duration, "cert-duration", o.CertRotation.Duration, "how long a new certificate of the webhook lasts; cert-manager makes it an hour at least")
-	flags.DurationVar(&o.CertRotation.RenewBefore, "cert-renew-before", o.CertRotation.RenewBefore, "how long before its end the webhook's certificate is renewed")
-	flags.DurationVar(&o.CertRotation.Settle, "cert-settle", o.CertRotation.Settle, "how long the API servers have to take notice of a new authority before a certificate of it is served; both sides of a change between cert-manager and self-signed stay trusted for ten times that")
+	flags.DurationVar(&o.CertRotation.Duration, "cert-duration", o.CertRotation.Duration,
+		"how long a new certificate of the webhook lasts; cert-manager makes it an hour at least")
+	flags.DurationVar(&o.CertRotation.RenewBefore, "cert-renew-before", o.CertRotation.RenewBefore,
+		"how long before its end the webhook's certificate is renewed")
+	flags.DurationVar(&o.CertRotation.Settle, "cert-settle", o.CertRotation.Settle,
+		"how long the API servers have to take notice of a new authority before a certificate of it is served; "+
+			"both sides of a change between cert-manager and self-signed stay trusted for ten times that")
 	flags.StringVar(&o.WebhookNames.Config, "webhook-config", o.WebhookNames.Config, "name of the webhook configuration; a second install in the cluster needs one of its own")
 	flags.StringVar(&o.WebhookNames.Service, "webhook-service", o.WebhookNames.Service, "name of the Service that the webhook is reached by")
 	flags.StringVar(&o.WebhookNames.Secret, "webhook-secret", o.WebhookNames.Secret, "name of the Secret that the webhook's certificate is kept in; cert-manager's objects are named after it")
@@ -72,7 +76,10 @@ func addCertificates(mgr manager.Manager, w wiring) (getCertificate, error) {
 // certificates returns the source that the flags choose: how to get the certificate, what keeps it, and whether it is in order.
 func (w wiring) certificates(mgr manager.Manager) (getCertificate, func(context.Context) error, healthz.Checker, error) {
 	o := w.options
-	setup := certs.Setup{Kube: w.Kube, Namespace: o.Namespace, Names: o.WebhookNames, Hosts: o.CertHosts, Rotation: o.CertRotation, Log: mgr.GetLogger().WithName("webhook")}
+	setup := certs.Setup{
+		Kube: w.Kube, Namespace: o.Namespace, Names: o.WebhookNames, Hosts: o.CertHosts, Rotation: o.CertRotation,
+		Log: mgr.GetLogger().WithName("webhook"),
+	}
 	switch o.Certs {
 	case certsFiles:
 		watcher, err := certwatcher.New(filepath.Join(o.CertDir, "tls.crt"), filepath.Join(o.CertDir, "tls.key"))
