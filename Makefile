@@ -39,10 +39,11 @@ test: deps ## Run every check but soak, in about a quarter of an hour: unit, lin
 	@$(MAKE) --no-print-directory -k unit lint e2e
 	@echo "== all checks passed"
 
+# Four packages at a time, since many tests wait for a server; the longest ones start first.
 .PHONY: unit
 unit: deps ## Run the tests of the root module, with the race detector and in random order.
 	@echo "== make unit"
-	@exec e2e/tools/run.sh gotest -C .. -- -race -shuffle=on ./...
+	@exec e2e/tools/run.sh gotest -C .. -- -p 4 -race -shuffle=on ./scaling/scalingtest/... ./...
 
 .PHONY: e2e
 e2e: deps controlplane ## Run the field cases and the other tests on a real control plane, except those that take long.

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"autoscale.io/scalers/scalertest/bubble"
+
 	"autoscale.io/scalers"
 )
 
@@ -79,7 +81,7 @@ func TestStart(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				source := sourceOf(t, starter{test.start})
 				if !source.Starts() {
 					t.Fatal("it says that it does not start reads")
@@ -113,7 +115,7 @@ func TestStart(t *testing.T) {
 
 // TestAStartedReadIsAlone: a second one waits for nobody.
 func TestAStartedReadIsAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		source := sourceOf(t, starter{func(func(conclusion)) {}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"autoscale.io/scalers/scalertest/bubble"
+
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
 	"autoscale.io/scalers"
@@ -87,7 +89,7 @@ func TestOnlyAWakerWakes(t *testing.T) {
 }
 
 func TestABurstMakesTwoWakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var wakes atomic.Int64
 		source := sourceOf(t, bell{func(ctx context.Context, wake func()) error {
 			wake()
@@ -110,7 +112,7 @@ func TestABurstMakesTwoWakes(t *testing.T) {
 
 // A watch that breaks is tried again, ever less often until it was heard from, and every break is told without secrets.
 func TestABrokenWatchIsTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		tries := 0
 		source := sourceOf(t, bell{func(ctx context.Context, wake func()) error {
 			tries++
@@ -166,7 +168,7 @@ func (f fragile) Watch(wake func(), _ func(error)) (stop func()) {
 }
 
 func TestAPanicBreaksAWatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var tries int
 		var wakes atomic.Int64
 		var breaks []string
@@ -197,7 +199,7 @@ func (l *loose) Watch(wake func(), broken func(error)) (stop func()) {
 
 // TestAfterStopNothingIsCalled: the source may be closed by then, and its workload gone.
 func TestAfterStopNothingIsCalled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var called []string
 		wake, broken := func() { called = append(called, "wake") }, func(err error) { called = append(called, err.Error()) }
 		l := &loose{}
@@ -226,7 +228,7 @@ func TestAfterStopNothingIsCalled(t *testing.T) {
 
 // TestOneBreakIsToldOnce: a user that may not listen stays so for days.
 func TestOneBreakIsToldOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		tries := 0
 		source := sourceOf(t, bell{func(_ context.Context, wake func()) error {
 			if tries++; tries == 10 {
@@ -244,7 +246,7 @@ func TestOneBreakIsToldOnce(t *testing.T) {
 
 // TestBreaksByTurnsAreToldOnce: a server that comes back cuts old connections and refuses new ones, and so on, for every workload on it. A watch that held ends that.
 func TestBreaksByTurnsAreToldOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		tries := 0
 		source := sourceOf(t, bell{func(ctx context.Context, _ func()) error {
 			if tries++; tries == 20 {
@@ -265,7 +267,7 @@ func TestBreaksByTurnsAreToldOnce(t *testing.T) {
 
 // TestAnOutageIsToldAFewTimes: a text may differ each time.
 func TestAnOutageIsToldAFewTimes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		tries := 0
 		source := sourceOf(t, bell{func(context.Context, func()) error {
 			tries++

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 )
 
 // kubernetes is a compilation of 1,000 packages of 100 kB each.
@@ -97,7 +98,7 @@ func TestStatus(t *testing.T) {
 		{false, 10 * time.Second, "  10s\n  20s\n  ended\n"},
 		{true, 20 * time.Second, "\r\x1b[K  0s\r\x1b[K  20s\r\x1b[K  ended\n"},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			var shown bytes.Buffer
 			s := &screen{w: &shown, terminal: c.terminal, every: c.every}
 			start := time.Now()

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"autoscale.io/scalers/scalertest/bubble"
+
 	"go.uber.org/goleak"
 )
 
@@ -29,7 +31,7 @@ func slowly(asked *atomic.Int64, after time.Duration) func(context.Context) (ans
 }
 
 func TestIdenticalQueriesAreAskedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var f flights
 		var asked atomic.Int64
 		var wg sync.WaitGroup
@@ -51,7 +53,7 @@ func TestIdenticalQueriesAreAskedOnce(t *testing.T) {
 }
 
 func TestForgottenQueriesAreAskedAnew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var f flights
 		var asked atomic.Int64
 		var wg sync.WaitGroup
@@ -70,7 +72,7 @@ func TestForgottenQueriesAreAskedAnew(t *testing.T) {
 }
 
 func TestWhoStartedAQueryMayLeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var f flights
 		var asked atomic.Int64
 		first, leave := context.WithCancel(t.Context())
@@ -93,7 +95,7 @@ func TestWhoStartedAQueryMayLeave(t *testing.T) {
 }
 
 func TestAQueryThatNobodyWaitsForIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var f flights
 		given := make(chan error, 1)
 		ctx, leave := context.WithCancel(t.Context())
@@ -116,7 +118,7 @@ func TestAQueryThatNobodyWaitsForIsGivenUp(t *testing.T) {
 
 // Who joins a query that ends with somebody else's deadline has time of its own left.
 func TestAnothersDeadlineIsNotOnes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var f flights
 		var asked atomic.Int64
 		short, cancel := context.WithTimeout(t.Context(), time.Second)

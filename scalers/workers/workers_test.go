@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 )
 
 // goroutine is the number of the goroutine that calls it.
@@ -16,7 +18,7 @@ func goroutine() string {
 }
 
 func TestAnIdleGoroutineIsUsedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := New()
 		defer g.Close()
 		used := map[string]bool{}
@@ -31,7 +33,7 @@ func TestAnIdleGoroutineIsUsedAgain(t *testing.T) {
 }
 
 func TestABlockedFunctionHoldsUpNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := New()
 		defer g.Close()
 		blocked := make(chan struct{})
@@ -50,7 +52,7 @@ func TestABlockedFunctionHoldsUpNoOther(t *testing.T) {
 
 // TestGoroutinesEndAtClose: the clock of synctest stands still once the function has returned, and who is left then is a deadlock.
 func TestGoroutinesEndAtClose(t *testing.T) {
-	synctest.Test(t, func(*testing.T) {
+	bubble.Test(t, func(*testing.T) {
 		g, busy := New(), make(chan struct{})
 		for range 10 {
 			g.Go(func() {})
@@ -64,7 +66,7 @@ func TestGoroutinesEndAtClose(t *testing.T) {
 
 // TestIdleGoroutinesEnd goes by the numbers of goroutines, which are never given twice: how many there are is also the runtime's affair.
 func TestIdleGoroutinesEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := New()
 		defer g.Close()
 		after := func(rest time.Duration) (ran string) {
@@ -84,7 +86,7 @@ func TestIdleGoroutinesEnd(t *testing.T) {
 }
 
 func TestGoAfterClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := New()
 		g.Close()
 		ran := false

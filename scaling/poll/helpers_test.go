@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"autoscale.io/scalers/scalertest/bubble"
+
 	"github.com/go-logr/logr"
 	"go.uber.org/goleak"
 	appsv1 "k8s.io/api/apps/v1"
@@ -181,7 +183,7 @@ func run(t *testing.T, test func(*world)) {
 }
 
 func runOnce(t *testing.T, starts bool, test func(*world)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := &world{t: t, starts: starts, board: board.New(func(board.Key) {}), refs: &references{texts: map[string]string{}}}
 		w.sources = map[string]*source{"orders": {}, "mails": {}}
 		var err error

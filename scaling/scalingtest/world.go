@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"autoscale.io/scalers/scalertest/bubble"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -83,7 +85,7 @@ func RunWith(t *testing.T, options Options, test func(*World)) {
 		options.Lease = shards.Times{Duration: 15 * time.Minute, RenewDeadline: 10 * time.Minute, RetryPeriod: 4 * time.Minute}
 	}
 	noErrorPause()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := &World{T: t, API: apiserver.New(), options: options, sources: sources{byName: map[string]*Source{}}}
 		var err error
 		if w.Clients, err = w.API.Clients(User, nil); err != nil {

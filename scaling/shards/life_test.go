@@ -3,12 +3,13 @@ package shards
 import (
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 )
 
 func TestTermsRestOnTheOwnLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := newLife(10 * time.Second)
 		if _, ok := l.lasts(); ok {
 			t.Error("it lasts before it has begun")

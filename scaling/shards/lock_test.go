@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -142,7 +143,7 @@ func TestWhatOthersHoldIsNotHandedBack(t *testing.T) {
 }
 
 func TestACallThatHangsEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l, inner := locked("me", false)
 		inner.hangs = true
 		began := time.Now()
@@ -165,7 +166,7 @@ func resting() (l *lock, inner *lease, lives *bool) {
 
 func TestTheOwnLeaseStandsForThoseOfTheBuckets(t *testing.T) {
 	mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l, inner, _ := resting()
 		for range 31 { // two minutes, with the first
 			if err := l.Update(t.Context(), mine); err != nil {
@@ -219,7 +220,7 @@ func TestNoBucketIsHeldWithoutTheOwnLease(t *testing.T) {
 // TestAnElectorSeesALivingHoldersLeaseChange: client-go takes a Lease whose bytes stand still.
 func TestAnElectorSeesALivingHoldersLeaseChange(t *testing.T) {
 	for _, expired := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			l, _ := locked("other", expired)
 			_, before, _ := l.Get(t.Context())
 			pass(time.Second)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 )
 
 // api answers a request when told to, or when the request's context ends.
@@ -56,7 +58,7 @@ func holding(t *testing.T) (*Term, *api, http.RoundTripper, *int) {
 }
 
 func TestWritesEndWithTheRenewals(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		term, server, fence, lapses := holding(t)
 		defer term.end(0)
 		pass(9 * time.Second)
@@ -84,7 +86,7 @@ func TestWritesEndWithTheRenewals(t *testing.T) {
 }
 
 func TestARenewalCountsFromWhenItWasAskedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		term, _, fence, _ := holding(t)
 		defer term.end(0)
 		asked := time.Now()
@@ -102,7 +104,7 @@ func TestARenewalCountsFromWhenItWasAskedFor(t *testing.T) {
 
 // TestNoWriteWithoutATimer has a process that was stopped: its timers have not come yet when it goes on.
 func TestNoWriteWithoutATimer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		term, server, fence, _ := holding(t)
 		defer term.end(0)
 		term.timer.Stop()
@@ -144,7 +146,7 @@ func TestHandingBackWaitsForWrites(t *testing.T) {
 		"that do not, a while": {time.Minute, time.Second, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				term, server, fence, _ := holding(t)
 				server.answers = make(chan struct{})
 				result := make(chan error, 1)

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -119,7 +120,7 @@ func clocked(s *server) (m *podMetrics, clock *time.Time) {
 }
 
 func TestOneListServesANamespace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := &server{answer: measured(time.Second)}
 		m, clock := clocked(s)
 		read := func() {
@@ -152,7 +153,7 @@ func TestOneListServesANamespace(t *testing.T) {
 }
 
 func TestImpatientReaderEndsNobodysList(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := &server{answer: measured(5 * time.Second)}
 		m := newPodMetrics(s, 15*time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -177,7 +178,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		"read the metrics of pods in shop from metrics-server: dial: no route":                                      errors.New("dial: no route"),
 		"read the metrics of pods in shop from metrics-server: the server is currently unable to handle: try again": errors.New("the server is currently unable to handle: try again"),
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			s := &server{answer: func(context.Context) (*v1beta1.PodMetricsList, error) { return nil, failure }}
 			m, clock := clocked(s)
 			_, err := m.of(t.Context(), "shop")

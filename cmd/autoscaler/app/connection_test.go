@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 
 	"k8s.io/client-go/kubernetes"
 )
@@ -61,7 +62,7 @@ func request(ctx context.Context, t *testing.T, method, url string) *http.Reques
 
 func TestARequestThatIsNotAnsweredEnds(t *testing.T) {
 	for method, limit := range map[string]time.Duration{http.MethodGet: time.Minute, http.MethodPatch: 10 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			began := time.Now()
 			_, err := deadlines{hangs{}}.RoundTrip(request(t.Context(), t, method, "https://api/?watch=true")) //nolint:bodyclose // there is none
 			if took := time.Since(began); took != limit || !errors.Is(err, context.DeadlineExceeded) {
@@ -75,7 +76,7 @@ func TestARequestThatIsNotAnsweredEnds(t *testing.T) {
 }
 
 func TestTheCallersOwnDeadlineIsTheCallers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := deadlines{hangs{}}.RoundTrip(request(ctx, t, http.MethodPatch, "https://api/")) //nolint:bodyclose // there is none
@@ -87,7 +88,7 @@ func TestTheCallersOwnDeadlineIsTheCallers(t *testing.T) {
 
 func TestAListEndsAndAWatchDoesNot(t *testing.T) {
 	for url, ends := range map[string]bool{"https://api/": true, "https://api/?watch=true": false} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			content := &endless{}
 			response, err := deadlines{answers{content}}.RoundTrip(request(t.Context(), t, http.MethodGet, url))
 			if err != nil {

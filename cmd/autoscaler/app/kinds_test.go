@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"autoscale.io/scalers/scalertest/bubble"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -90,7 +92,7 @@ type forgetful struct {
 func (f *forgetful) Invalidate() { f.times++ }
 
 func TestKindsAreManagedFromWhenTheyAreServed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		mapper := &kindsLater{DefaultRESTMapper: meta.NewDefaultRESTMapper(nil)}
 		served := &forgetful{}
 		loop := controller.New(controller.Options{})
@@ -134,7 +136,7 @@ func TestKindsAreManagedFromWhenTheyAreServed(t *testing.T) {
 }
 
 func TestWaitingForKindsEndsWithTheProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		w := &wiring{absent: []string{"widgets.example.com"}}
 		var logged lines

@@ -3,8 +3,9 @@ package main
 import (
 	"bytes"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 
 	"autoscale.io/e2e/cmd/demo/step"
 )
@@ -27,7 +28,7 @@ func TestDemoFailsBeforeItBuilds(t *testing.T) {
 }
 
 func TestStepsSayHowFarTheDemoIs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var shown bytes.Buffer
 		began := time.Now()
 		for s := step.ControlPlane; s <= step.Last; s++ {

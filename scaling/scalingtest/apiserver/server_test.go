@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"autoscale.io/scalers/scalertest/bubble"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,7 +21,7 @@ import (
 
 // run runs a test with the client of ConfigMaps in one namespace.
 func run(t *testing.T, test func(*testing.T, *apiserver.Server, corev1client.ConfigMapInterface)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := apiserver.New()
 		clients, err := s.Clients("jane", nil)
 		if err != nil {
