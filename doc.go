@@ -9,7 +9,7 @@
 // # From an annotation to a replica count
 //
 //	metadata watch ─ annotations.Decode ─▶ poll.Upsert
-//	poll: scaler.Read ─▶ decide.Step ─▶ board.Put ──(changed?)──▶ controller: board.Get ─▶ target.Get ─ differs? ─▶ target.Scale ─▶ report
+//	poll: scaler.Read ─▶ decide.Step ─▶ decisions.Put ──(changed?)──▶ controller: decisions.Get ─▶ target.Get ─ differs? ─▶ target.Scale ─▶ report
 //
 // Polling thinks and reconciling acts. The poller never writes to the cluster, the controller never reads a metric, and decide sees neither. A
 // reading that failed is UNKNOWN, which is never 0: with any trigger UNKNOWN replicas may rise or hold, and do not fall.
@@ -18,7 +18,7 @@
 //   - scalers has the contract of a source, which is one method that returns a number; each folder below it is one source, and scalers/builtin
 //     lists them, one line each.
 //   - scaling/decide is one pure function from readings to a count and a sentence that explains it.
-//   - scaling/poll decides when to read, scaling/board carries decisions, scaling/controller writes them through scaling/target, and scaling/report
+//   - scaling/poll decides when to read, scaling/decisions carries decisions, scaling/controller writes them through scaling/target, and scaling/report
 //     tells people. scaling/rivals knows who else scales a workload.
 //   - webhook validates annotations when they are applied and keeps a re-applied manifest from undoing a count. The rest works without it.
 //   - scaling/scalingtest runs all of that in virtual time, over an API server in memory; most tests about the whole loop belong there.

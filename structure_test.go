@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"scalers"},
 	{"scalers/sqlquery"},
 	{"scalers/*", "scalers/scalertest"},
-	{"scalers/builtin", "scaling/board", "scaling/shards"},
+	{"scalers/builtin", "scaling/decisions", "scaling/shards"},
 	{"scaling/jobs", "scaling/poll", "scaling/target", "scaling/report", "scaling/rivals"},
 	{"scaling/controller", "webhook", "webhook/certs"},
 	{"scaling/scalingtest"},
@@ -62,7 +62,7 @@ var (
 			why: "it is a library for other programs too, and does no I/O"},
 		{of: []string{"scalers"}, deny: slices.Concat(clusterClients, []string{"autoscale.io/scaling", "autoscale.io/webhook"}),
 			why: "a scaler answers with a number; it sees no Kubernetes object and no replica count"},
-		{of: []string{"scaling/board"}, deny: slices.Concat(clusterClients, []string{"autoscale.io/scalers"}), why: "it only carries decisions"},
+		{of: []string{"scaling/decisions"}, deny: slices.Concat(clusterClients, []string{"autoscale.io/scalers"}), why: "it only carries decisions"},
 		{of: []string{"scaling/poll"}, deny: slices.Concat(clusterClients, []string{"autoscale.io/scaling/target", "autoscale.io/scaling/report"}),
 			why: "polling thinks and never writes to the cluster, so it has no client that could"},
 		{of: []string{"scaling/controller"}, deny: []string{"autoscale.io/scalers"}, direct: true, why: "reconciling acts; it never reads a metric"},
@@ -181,16 +181,16 @@ func TestImportFaults(t *testing.T) {
 	}{
 		{"sound", graph{"scalers": {"context", "autoscale.io/annotations", "autoscale.io/scalers/pool"}, "annotations": {"autoscale.io/annotations/schema"}}, nil},
 		{"unknown folder", graph{"util": nil}, []string{"util is in no layer; add it to the list in structure_test.go"}},
-		{"upwards", graph{"scaling/board": {"autoscale.io/scaling/report"}}, []string{"scaling/board imports scaling/report, which is not in a lower layer; see the list in structure_test.go"}},
+		{"upwards", graph{"scaling/decisions": {"autoscale.io/scaling/report"}}, []string{"scaling/decisions imports scaling/report, which is not in a lower layer; see the list in structure_test.go"}},
 		{"from one scaler to another", graph{"scalers/cron": {"autoscale.io/scalers/sql"}}, []string{"scalers/cron imports scalers/sql, which is not in a lower layer; see the list in structure_test.go"}},
 		{"within a scaler", graph{"scalers/cron": {"autoscale.io/scalers/cron/zones"}}, nil},
 		{"from the list of scalers", graph{"scalers/builtin": {"autoscale.io/scalers/cron"}}, nil},
 		{"beyond the standard library", graph{"scaling/decide": {"math", "k8s.io/utils/ptr"}}, []string{
 			"scaling/decide → k8s.io/utils/ptr: it is the part that is fuzzed and benchmarked, and what it cannot import it cannot get wrong",
 		}},
-		{"through another package", graph{"scaling/poll": {"autoscale.io/scaling/board"}, "scaling/board": {"k8s.io/client-go/rest"}}, []string{
-			"scaling/board → k8s.io/client-go/rest: it only carries decisions",
-			"scaling/poll → autoscale.io/scaling/board → k8s.io/client-go/rest: polling thinks and never writes to the cluster, so it has no client that could",
+		{"through another package", graph{"scaling/poll": {"autoscale.io/scaling/decisions"}, "scaling/decisions": {"k8s.io/client-go/rest"}}, []string{
+			"scaling/decisions → k8s.io/client-go/rest: it only carries decisions",
+			"scaling/poll → autoscale.io/scaling/decisions → k8s.io/client-go/rest: polling thinks and never writes to the cluster, so it has no client that could",
 		}},
 		{"a direct rule stops at the first step", graph{"scaling/controller": {"autoscale.io/scaling/poll"}, "scaling/poll": {"autoscale.io/scalers"}}, nil},
 		{"the judge may share ports with the servers of scalers", graph{"e2e/cluster": {"autoscale.io/scalers/scalertest/ports"}}, nil},

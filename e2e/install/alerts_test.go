@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/yaml"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/report"
 	"autoscale.io/webhook"
 )
@@ -82,7 +82,7 @@ func (n *names) Register(c prometheus.Collector) error {
 
 func TestAlertsNameMetricsThatExist(t *testing.T) {
 	var known names
-	if err := known.Register(report.NewMetrics(board.New(func(board.Key) {}))); err != nil {
+	if err := known.Register(report.NewMetrics(decisions.New(func(decisions.Key) {}))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := webhook.NewHandler(webhook.Reviewer{}, logr.Discard(), &known); err != nil {

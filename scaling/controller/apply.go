@@ -9,15 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
 )
 
-// apply writes what the board asks for, if it differs from what is live. A zero is marked before it is written and the mark is cleared
+// apply writes what was decided, if it differs from what is live. A zero is marked before it is written and the mark is cleared
 // after the count has risen, so that at any moment in between a zero of ours is known as ours.
-func (c *Controller) apply(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) apply(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) (*metav1.PartialObjectMetadata, error) {
 	if w.decoded.Workload.DryRun {
 		c.tellDryRun(w, object, entry)
 		return object, nil
@@ -35,7 +35,7 @@ func (c *Controller) apply(ctx context.Context, key board.Key, w *workload, obje
 }
 
 // move writes a count that a decision for the present one asks for.
-func (c *Controller) move(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) move(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) (*metav1.PartialObjectMetadata, error) {
 	switch {
 	case entry.Replicas == w.live.Replicas: // a Job has reached it on its way down
 		return object, nil
@@ -61,7 +61,7 @@ func (c *Controller) move(ctx context.Context, key board.Key, w *workload, objec
 	return object, c.written(ctx, key, w, object, change{entry.Replicas, entry, live, err})
 }
 
-func (c *Controller) markZero(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, zero bool) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) markZero(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, zero bool) (*metav1.PartialObjectMetadata, error) {
 	state, _ := annotations.ReadState(object.Annotations, object.UID)
 	if state.Adopted.IsZero() {
 		state.Adopted = object.CreationTimestamp.Time
@@ -77,13 +77,13 @@ func (c *Controller) markZero(ctx context.Context, key board.Key, w *workload, o
 // change is a write of a count and what became of it.
 type change struct {
 	to    int32
-	entry *board.Entry
+	entry *decisions.Entry
 	live  target.Scale
 	err   error
 }
 
 // written takes in and reports a write, and tells the poller, which looks at its decision again for the new count.
-func (c *Controller) written(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, done change) error {
+func (c *Controller) written(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, done change) error {
 	from := w.live.Replicas
 	direction := "up"
 	if done.to < from {
@@ -137,7 +137,7 @@ func (w *workload) version(object *metav1.PartialObjectMetadata) target.Scale {
 
 // release ends the management of an object whose annotations went while the webhook was away. A zero that was the autoscaler's, or that
 // nobody can tell any more, is not left behind: it becomes the count from before adoption, at least 1.
-func (c *Controller) release(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
+func (c *Controller) release(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	c.Poller.Remove(key)
 	if w.released {
 		return nil // the watch is about to say so

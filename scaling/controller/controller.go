@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/jobs"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
@@ -27,15 +27,15 @@ import (
 
 // Options are what a Controller works with. Fields without a default must be set.
 type Options struct {
-	Log     logr.Logger
-	Kube    kubernetes.Interface
-	Target  *target.Client
-	Types   annotations.Types
-	Poller  *poll.Poller
-	Board   *board.Board
-	Events  report.Events
-	Metrics *report.Metrics
-	Rivals  *rivals.Rivals
+	Log       logr.Logger
+	Kube      kubernetes.Interface
+	Target    *target.Client
+	Types     annotations.Types
+	Poller    *poll.Poller
+	Decisions *decisions.Store
+	Events    report.Events
+	Metrics   *report.Metrics
+	Rivals    *rivals.Rivals
 	// Kinds are managed from the start; AddKind adds to them.
 	Kinds     []Kind
 	Namespace string // of the leases
@@ -73,7 +73,7 @@ func (o *Options) setDefaults() {
 type Controller struct {
 	Options
 
-	queue priorityqueue.PriorityQueue[board.Key]
+	queue priorityqueue.PriorityQueue[decisions.Key]
 	ready chan struct{}
 	// sweepSoon asks for a sweep soon.
 	sweepSoon chan struct{}
@@ -82,7 +82,7 @@ type Controller struct {
 	podWatches sync.WaitGroup
 
 	mu      sync.Mutex
-	tracked map[board.Key]*workload
+	tracked map[decisions.Key]*workload
 	// owned holds the context of each bucket that this process leads, by the label's value; it ends with the lease, and is that of a shards.Term.
 	owned map[string]context.Context
 	// children are the Jobs of the templates of each bucket that has any.
@@ -97,7 +97,7 @@ func New(o Options) *Controller {
 	o.setDefaults()
 	return &Controller{
 		Options: o, ready: make(chan struct{}), sweepSoon: make(chan struct{}, 1),
-		tracked: map[board.Key]*workload{}, owned: map[string]context.Context{},
+		tracked: map[decisions.Key]*workload{}, owned: map[string]context.Context{},
 		children: map[string]*jobs.Children{},
 		kinds:    o.Kinds, more: make(chan struct{}),
 	}
@@ -109,15 +109,15 @@ const (
 	priorityNormal   = 0
 )
 
-// Changed is the board's listener: it queues the workload, one that must grow before the others.
-func (c *Controller) Changed(key board.Key) {
+// Changed is called by the store of decisions: it queues the workload, one that must grow before the others.
+func (c *Controller) Changed(key decisions.Key) {
 	select {
 	case <-c.ready:
 	default:
-		return // not running yet; the first reconcile looks at the board anyway
+		return // not running yet; the first reconcile looks at the decision anyway
 	}
 	priority := priorityNormal
-	if entry := c.Board.Get(key); entry != nil && (entry.Replicas > entry.From || entry.Order != nil) {
+	if entry := c.Decisions.Get(key); entry != nil && (entry.Replicas > entry.From || entry.Order != nil) {
 		priority = priorityScaleOut
 	}
 	c.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
@@ -125,25 +125,25 @@ func (c *Controller) Changed(key board.Key) {
 
 // Run works until ctx ends, and returns when every lease has been handed back.
 func (c *Controller) Run(ctx context.Context) error {
-	loop, err := crcontroller.NewTypedUnmanaged("workload", crcontroller.TypedOptions[board.Key]{
+	loop, err := crcontroller.NewTypedUnmanaged("workload", crcontroller.TypedOptions[decisions.Key]{
 		Reconciler:              c,
 		MaxConcurrentReconciles: c.Workers,
 		SkipNameValidation:      ptr.To(true), // a test has several autoscaler replicas in one process
-		LogConstructor: func(key *board.Key) logr.Logger {
+		LogConstructor: func(key *decisions.Key) logr.Logger {
 			if key == nil {
 				return c.Log
 			}
 			return c.Log.WithValues("workload", key.String())
 		},
-		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[board.Key]) workqueue.TypedRateLimitingInterface[board.Key] {
-			c.queue = priorityqueue.New(name, func(o *priorityqueue.Opts[board.Key]) { o.RateLimiter, o.Log = limiter, c.Log })
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[decisions.Key]) workqueue.TypedRateLimitingInterface[decisions.Key] {
+			c.queue = priorityqueue.New(name, func(o *priorityqueue.Opts[decisions.Key]) { o.RateLimiter, o.Log = limiter, c.Log })
 			return c.queue
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("set up the loop: %w", err)
 	}
-	started := source.TypedFunc[board.Key](func(context.Context, workqueue.TypedRateLimitingInterface[board.Key]) error {
+	started := source.TypedFunc[decisions.Key](func(context.Context, workqueue.TypedRateLimitingInterface[decisions.Key]) error {
 		close(c.ready)
 		return nil
 	})

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/target"
 )
 
@@ -33,7 +33,7 @@ func (w *workload) count() int32 {
 }
 
 // lower brings the parallelism of a Job towards what a decision asks for, as far as no pod is ended by that, and waits for more pods to end.
-func (c *Controller) lower(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) lower(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) (*metav1.PartialObjectMetadata, error) {
 	w.waits = true
 	if w.lowering == nil {
 		if err := c.beginLowering(key, w); err != nil {
@@ -82,7 +82,7 @@ func (c *Controller) lower(ctx context.Context, key board.Key, w *workload, obje
 var errLate = errors.New("it took too long")
 
 // shrink writes in time or not at all, as far as that is for the writer to say.
-func (c *Controller) shrink(ctx context.Context, key board.Key, version target.Scale, to int32, now pods) (target.Scale, error) {
+func (c *Controller) shrink(ctx context.Context, key decisions.Key, version target.Scale, to int32, now pods) (target.Scale, error) {
 	if now.until.IsZero() {
 		return c.Target.Shrink(ctx, key, version, to, now.leaving)
 	}
@@ -96,7 +96,7 @@ func (c *Controller) shrink(ctx context.Context, key board.Key, version target.S
 }
 
 // hold waits for a pod to end, or until it is not too early any more, and says so once.
-func (c *Controller) hold(key board.Key, w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry, now pods) {
+func (c *Controller) hold(key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry, now pods) {
 	switch {
 	case now.wait > 0:
 		c.queueAfter(key, now.wait)
@@ -109,7 +109,7 @@ func (c *Controller) hold(key board.Key, w *workload, object *metav1.PartialObje
 }
 
 // beginLowering watches the pods of a Job while this process may write for it.
-func (c *Controller) beginLowering(key board.Key, w *workload) error {
+func (c *Controller) beginLowering(key decisions.Key, w *workload) error {
 	pods, err := c.newPodWatch(key, w.live)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (c *Controller) beginLowering(key board.Key, w *workload) error {
 }
 
 // settleLowering ends a way down that the present reconcile does not want to go on. What was reached is then the count for the poller, too.
-func (c *Controller) settleLowering(key board.Key, w *workload) {
+func (c *Controller) settleLowering(key decisions.Key, w *workload) {
 	if w.lowering == nil || w.waits {
 		return
 	}
@@ -150,7 +150,7 @@ func (c *Controller) endLowering(w *workload) {
 }
 
 // queueAfter queues a workload; the time in which the parallelism of a Job can be lowered is short, so it goes before others.
-func (c *Controller) queueAfter(key board.Key, after time.Duration) {
+func (c *Controller) queueAfter(key decisions.Key, after time.Duration) {
 	priority := priorityScaleOut
 	c.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority, After: after}, key)
 }

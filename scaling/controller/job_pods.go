@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/target"
 )
 
@@ -56,7 +56,7 @@ type podWatch struct {
 }
 
 // newPodWatch prepares the watch of the pods of the Job at that key.
-func (c *Controller) newPodWatch(key board.Key, job target.Scale) (*podWatch, error) {
+func (c *Controller) newPodWatch(key decisions.Key, job target.Scale) (*podWatch, error) {
 	options, err := target.PodsOf(job)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/shards"
 	"autoscale.io/scaling/target"
@@ -21,7 +21,7 @@ const callTimeout = 10 * time.Second
 
 // Reconcile brings one workload in step. The steps are in the order of their importance: what to poll, what the count is, what it should be,
 // and only then what people are told.
-func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Result, error) {
+func (c *Controller) Reconcile(_ context.Context, key decisions.Key) (reconcile.Result, error) {
 	w, object, lease := c.lookup(key)
 	if w == nil || lease == nil || !shards.Held(lease) {
 		return reconcile.Result{}, nil
@@ -52,7 +52,7 @@ func (c *Controller) Reconcile(_ context.Context, key board.Key) (reconcile.Resu
 	return reconcile.Result{}, err
 }
 
-func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+func (c *Controller) reconcile(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
 	if object.DeletionTimestamp != nil || c.foreign(object) {
 		c.Poller.Remove(key)
 		return reconcile.Result{}, nil
@@ -79,7 +79,7 @@ func (c *Controller) reconcile(ctx context.Context, key board.Key, w *workload, 
 		return reconcile.Result{}, err
 	}
 	c.inform(key, w, object)
-	entry := c.Board.Get(key)
+	entry := c.Decisions.Get(key)
 	if entry == nil {
 		return reconcile.Result{}, nil // not read yet
 	}
@@ -107,7 +107,7 @@ func (w *workload) say() {
 }
 
 // mustGrow says whether a decision for the present count asks for more.
-func (w *workload) mustGrow(entry *board.Entry) bool {
+func (w *workload) mustGrow(entry *decisions.Entry) bool {
 	return !w.decoded.Workload.DryRun && entry.From == w.count() && entry.Replicas > entry.From
 }
 
@@ -127,7 +127,7 @@ func (c *Controller) scalable(owner *metav1.OwnerReference) bool {
 }
 
 // observe reads the live count when the object may have another one than the last that was read or written.
-func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
+func (c *Controller) observe(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	switch {
 	case w.live.UID != object.UID:
 	case target.IsJob(key.Resource):
@@ -152,7 +152,7 @@ func (c *Controller) observe(ctx context.Context, key board.Key, w *workload, ob
 
 // read reads the live count of an object. The error is target.ErrNotManaged when it is another one by now, whose own
 // event is about to come.
-func (c *Controller) read(ctx context.Context, key board.Key, object *metav1.PartialObjectMetadata) (target.Scale, error) {
+func (c *Controller) read(ctx context.Context, key decisions.Key, object *metav1.PartialObjectMetadata) (target.Scale, error) {
 	live, err := c.Target.Get(ctx, key)
 	if err == nil && live.UID != object.UID {
 		err = target.ErrNotManaged
@@ -161,28 +161,28 @@ func (c *Controller) read(ctx context.Context, key board.Key, object *metav1.Par
 }
 
 // inform tells the poller what the cluster says.
-func (c *Controller) inform(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
+func (c *Controller) inform(key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) {
 	c.Poller.Observe(key, poll.Observation{
 		Replicas: w.count(), ZeroIsOurs: zeroIsOurs(object), RollingOut: w.rollingOut, Rival: c.rivalOf(key, w), LeftAlone: w.live.LeftAlone,
 	})
 }
 
 // followRollout looks whether the rollout that a scale-down waits for is done. Each step of a rollout is a new version of the object.
-func (c *Controller) followRollout(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) error {
+func (c *Controller) followRollout(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) error {
 	if !w.rollingOut || w.rolloutKnown == object.ResourceVersion {
 		return nil
 	}
 	return c.lookAtRollout(ctx, key, w, object)
 }
 
-func (c *Controller) lookAtRollout(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (err error) {
+func (c *Controller) lookAtRollout(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (err error) {
 	w.rollingOut, err = c.Target.RollingOut(ctx, key)
 	w.rolloutKnown = object.ResourceVersion
 	return err
 }
 
 // learn takes in a count that turned up during a write, so that the decision is made anew for it.
-func (c *Controller) learn(ctx context.Context, key board.Key, w *workload, live target.Scale) {
+func (c *Controller) learn(ctx context.Context, key decisions.Key, w *workload, live target.Scale) {
 	_, object, _ := c.lookup(key)
 	if object == nil || live.UID != object.UID {
 		c.Poller.Remove(key) // another one, whose own event is about to come
@@ -193,7 +193,7 @@ func (c *Controller) learn(ctx context.Context, key board.Key, w *workload, live
 }
 
 // learnLive takes in a count that was read. If it is another one than the last, somebody else has set it, and a way down begins anew from there.
-func (c *Controller) learnLive(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
+func (c *Controller) learnLive(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
 	c.tellOther(ctx, key, w, object, live)
 	if w.lowering != nil && live.Replicas != w.live.Replicas {
 		c.endLowering(w)
@@ -207,7 +207,7 @@ func zeroIsOurs(object *metav1.PartialObjectMetadata) bool {
 }
 
 // ensureState writes a state where there is none that can be believed: the workload then counts as adopted now.
-func (c *Controller) ensureState(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) ensureState(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (*metav1.PartialObjectMetadata, error) {
 	if _, ok := annotations.ReadState(object.Annotations, object.UID); ok {
 		return object, nil
 	}
@@ -224,7 +224,7 @@ func (c *Controller) freshState(kind Kind, live target.Scale) annotations.State 
 
 // writeState writes a state for the object that it was made from.
 func (c *Controller) writeState(
-	ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, state annotations.State,
+	ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, state annotations.State,
 ) (*metav1.PartialObjectMetadata, error) {
 	label := c.bucketLabel(annotations.BucketOf(w.kind.Group, w.kind.Kind, key.Namespace, key.Name))
 	written, err := c.Target.Note(ctx, key, target.Managed{UID: state.UID, Label: label}, annotations.StateKey, state.String())
@@ -235,7 +235,7 @@ func (c *Controller) writeState(
 }
 
 // configure decodes the annotations when they changed and tells the poller.
-func (c *Controller) configure(key board.Key, w *workload, object *metav1.PartialObjectMetadata) {
+func (c *Controller) configure(key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) {
 	from := configured(object)
 	if w.decodedFrom != nil && maps.Equal(from, w.decodedFrom) && (len(w.decoded.Faults) > 0 || c.Poller.Polling(key)) {
 		return

@@ -1,13 +1,13 @@
 package controller
 
 import (
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/rivals"
 )
 
 // rivalOf names another controller that sets the count of a workload; it is empty for none. A dry run sets no count, so there nobody is a rival: it may
 // run beside an HPA, to compare.
-func (c *Controller) rivalOf(key board.Key, w *workload) string {
+func (c *Controller) rivalOf(key decisions.Key, w *workload) string {
 	if w.decoded.Workload.DryRun {
 		return ""
 	}
@@ -28,7 +28,7 @@ func (c *Controller) RivalChanged(target rivals.Target) {
 		if kind.Kind != target.Kind || kind.Group != target.Group {
 			continue
 		}
-		key := board.Key{Resource: kind.Resource, Namespace: target.Namespace, Name: target.Name}
+		key := decisions.Key{Resource: kind.Resource, Namespace: target.Namespace, Name: target.Name}
 		c.mu.Lock()
 		tracked := c.tracked[key] != nil
 		c.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/jobs"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/shards"
@@ -45,7 +45,7 @@ func (w *workload) isTemplate(object *metav1.PartialObjectMetadata) bool {
 
 // spawn brings the Jobs of a template in step: what to poll, how many there are, how many there should be, which are not needed any more, and
 // only then what people are told.
-func (c *Controller) spawn(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+func (c *Controller) spawn(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
 	object, err := c.ensureTemplateState(ctx, key, w, object)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -68,7 +68,7 @@ func (c *Controller) spawn(ctx context.Context, key board.Key, w *workload, obje
 	if errors.Is(err, jobs.ErrIncomplete) {
 		return reconcile.Result{RequeueAfter: firstList}, nil
 	}
-	entry := c.Board.Get(key)
+	entry := c.Decisions.Get(key)
 	if entry == nil {
 		return reconcile.Result{}, nil // not read yet
 	}
@@ -93,7 +93,7 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // ensureTemplateState is ensureState for what has no count of its own.
-func (c *Controller) ensureTemplateState(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) ensureTemplateState(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (*metav1.PartialObjectMetadata, error) {
 	if _, ok := annotations.ReadState(object.Annotations, object.UID); ok {
 		return object, nil
 	}
@@ -116,7 +116,7 @@ func (c *Controller) readTemplate(ctx context.Context, w *workload, object *meta
 }
 
 // countJobs counts and tells the poller.
-func (c *Controller) countJobs(key board.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children) (jobs.Count, error) {
+func (c *Controller) countJobs(key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children) (jobs.Count, error) {
 	var conditions []string
 	if s := w.decoded.Workload.JobStrategy; s != nil {
 		conditions = s.PendingPodConditions
@@ -127,7 +127,7 @@ func (c *Controller) countJobs(key board.Key, w *workload, object *metav1.Partia
 	}
 	if w.spawning.unknown = ""; err != nil {
 		w.spawning.unknown = err.Error()
-		if entry := c.Board.Get(key); entry != nil && entry.Order != nil && entry.Order.Jobs == 0 {
+		if entry := c.Decisions.Get(key); entry != nil && entry.Order != nil && entry.Order.Jobs == 0 {
 			w.spawning.batch = entry.Order.Batch // withdrawn, since nothing is known
 		}
 	}
@@ -139,9 +139,9 @@ func (c *Controller) countJobs(key board.Key, w *workload, object *metav1.Partia
 }
 
 // carryOut starts the Jobs that are ordered. An order is taken up once, however it ends: what it did not reach is for the
-// next reading to ask for. The poller takes an order off the board when it observes its batch, before this returns.
-func (c *Controller) carryOut(key board.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children, count jobs.Count) error {
-	entry := c.Board.Get(key)
+// next reading to ask for. The poller removes an order from the store when it observes its batch, before this returns.
+func (c *Controller) carryOut(key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children, count jobs.Count) error {
+	entry := c.Decisions.Get(key)
 	if entry == nil || entry.Order == nil || w.spawning.unknown != "" {
 		return nil
 	}
@@ -161,10 +161,10 @@ func (c *Controller) carryOut(key board.Key, w *workload, object *metav1.Partial
 // work is a number of Jobs to start, and the order for it.
 type work struct {
 	n     int
-	order board.Order
+	order decisions.Order
 }
 
-func (c *Controller) create(key board.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children, todo work) {
+func (c *Controller) create(key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, children *jobs.Children, todo work) {
 	_, _, lease := c.lookup(key)
 	if lease == nil {
 		return
@@ -243,7 +243,7 @@ func (c *Controller) childrenOf(w *workload) (*jobs.Children, error) {
 func (c *Controller) jobChanged(owner jobs.Owner) {
 	for _, kind := range c.managed() {
 		if kind.Group == batchv1.GroupName && kind.Kind == owner.Kind {
-			key := board.Key{Resource: kind.Resource, Namespace: owner.Namespace, Name: owner.Name}
+			key := decisions.Key{Resource: kind.Resource, Namespace: owner.Namespace, Name: owner.Name}
 			c.mu.Lock()
 			tracked := c.tracked[key] != nil
 			c.mu.Unlock()
@@ -257,7 +257,7 @@ func (c *Controller) jobChanged(owner jobs.Owner) {
 // queueTemplates queues all templates of a bucket.
 func (c *Controller) queueTemplates(bucket string) {
 	c.mu.Lock()
-	var keys []board.Key
+	var keys []decisions.Key
 	for key, w := range c.tracked {
 		if w.bucket == bucket && w.object != nil && w.isTemplate(w.object) {
 			keys = append(keys, key)

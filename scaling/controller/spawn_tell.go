@@ -8,13 +8,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/report"
 )
 
 // tellJobs reports what changed since the last time.
-func (c *Controller) tellJobs(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
-	entry := c.Board.Get(key)
+func (c *Controller) tellJobs(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+	entry := c.Decisions.Get(key)
 	if entry == nil {
 		return reconcile.Result{}, nil
 	}
@@ -34,7 +34,7 @@ func (c *Controller) tellJobs(ctx context.Context, key board.Key, w *workload, o
 }
 
 // forgetProblem ends a problem once no order has come for a while: what could not be started is not asked for any more. Until then it says when to look again.
-func (c *Controller) forgetProblem(w *workload, entry *board.Entry) time.Duration {
+func (c *Controller) forgetProblem(w *workload, entry *decisions.Entry) time.Duration {
 	if w.spawning.problem == "" {
 		return 0
 	}
@@ -59,7 +59,7 @@ func (c *Controller) tellUnknownJobs(w *workload, object *metav1.PartialObjectMe
 	w.reported.unknown = now
 }
 
-func (c *Controller) tellJobsDryRun(w *workload, object *metav1.PartialObjectMetadata, n int, order board.Order) {
+func (c *Controller) tellJobsDryRun(w *workload, object *metav1.PartialObjectMetadata, n int, order decisions.Order) {
 	if now := strconv.Itoa(n); w.reported.dryRun != now {
 		c.Events.WouldStart(object, n, order.Message)
 		w.reported.dryRun = now

@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/target"
 )
@@ -61,7 +61,7 @@ func TestAdoptionAfterAnotherWrite(t *testing.T) {
 			})
 			c := New(Options{
 				Log: logr.Discard(), Target: &target.Client{Metadata: client}, Events: report.Events{Recorder: events.NewFakeRecorder(1)},
-				Metrics: report.NewMetrics(board.New(func(board.Key) {})), Kinds: []Kind{cron},
+				Metrics: report.NewMetrics(decisions.New(func(decisions.Key) {})), Kinds: []Kind{cron},
 			})
 			c.owned[labelled(cron, m)] = t.Context()
 			if err := c.sweepKind(t.Context(), cron); err != nil {

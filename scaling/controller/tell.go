@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/target"
 )
@@ -21,8 +21,8 @@ import (
 const statusPause = 10 * time.Second
 
 // tell reports what changed since the last time: events about triggers, and the conditions.
-func (c *Controller) tell(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
-	entry := c.Board.Get(key)
+func (c *Controller) tell(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+	entry := c.Decisions.Get(key)
 	if entry == nil {
 		return reconcile.Result{}, nil
 	}
@@ -31,14 +31,14 @@ func (c *Controller) tell(ctx context.Context, key board.Key, w *workload, objec
 }
 
 // tellDecision is about what a decision was made of, whatever it decides.
-func (c *Controller) tellDecision(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+func (c *Controller) tellDecision(w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) {
 	w.reported.faults = ""
 	c.tellTriggers(w, object, entry)
 	c.tellConflict(w, object, entry)
 	c.tellFallback(w, object, entry)
 }
 
-func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) {
 	seen := make(map[string]triggerSeen, len(entry.Triggers))
 	for _, t := range entry.Triggers {
 		before, met := w.reported.triggers[t.Title()]
@@ -62,7 +62,7 @@ func (c *Controller) tellTriggers(w *workload, object *metav1.PartialObjectMetad
 // maxTold bounds how many errors of one outage are remembered as told.
 const maxTold = 8
 
-func (c *Controller) tellConflict(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+func (c *Controller) tellConflict(w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) {
 	now := entry.Reason == decide.Conflict
 	switch {
 	case now && !w.reported.conflict:
@@ -75,7 +75,7 @@ func (c *Controller) tellConflict(w *workload, object *metav1.PartialObjectMetad
 	w.reported.conflict = now
 }
 
-func (c *Controller) tellFallback(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+func (c *Controller) tellFallback(w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) {
 	switch {
 	case entry.Fallback && !w.reported.fallback:
 		c.Events.FallbackInUse(object, entry)
@@ -86,7 +86,7 @@ func (c *Controller) tellFallback(w *workload, object *metav1.PartialObjectMetad
 }
 
 // tellOther says who changed the count that the last read or write left behind. Not knowing who is no reason to fail.
-func (c *Controller) tellOther(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
+func (c *Controller) tellOther(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata, live target.Scale) {
 	before := w.live
 	if before.UID == "" || before.Replicas == live.Replicas {
 		return
@@ -104,7 +104,7 @@ var digits = regexp.MustCompile(`[0-9]+`)
 // withoutNumbers makes two errors equal that differ only in a port or a count.
 func withoutNumbers(text string) string { return digits.ReplaceAllString(text, "#") }
 
-func (c *Controller) tellDryRun(w *workload, object *metav1.PartialObjectMetadata, entry *board.Entry) {
+func (c *Controller) tellDryRun(w *workload, object *metav1.PartialObjectMetadata, entry *decisions.Entry) {
 	now := fmt.Sprintf("%d %d", entry.From, entry.Replicas)
 	if entry.From != entry.Replicas && w.reported.dryRun != now {
 		c.Events.WouldScale(object, entry)
@@ -112,7 +112,7 @@ func (c *Controller) tellDryRun(w *workload, object *metav1.PartialObjectMetadat
 	w.reported.dryRun = now
 }
 
-func (c *Controller) reportFaults(ctx context.Context, key board.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
+func (c *Controller) reportFaults(ctx context.Context, key decisions.Key, w *workload, object *metav1.PartialObjectMetadata) (reconcile.Result, error) {
 	if text := w.decoded.Faults.Error(); text != w.reported.faults {
 		c.Events.InvalidAnnotations(object, w.decoded.Faults)
 		w.reported.faults = text
@@ -121,7 +121,7 @@ func (c *Controller) reportFaults(ctx context.Context, key board.Key, w *workloa
 }
 
 // writeStatus writes the conditions when one of them changed, but not more often than once in statusPause.
-func (c *Controller) writeStatus(ctx context.Context, key board.Key, w *workload, conditions report.Conditions) (reconcile.Result, error) {
+func (c *Controller) writeStatus(ctx context.Context, key decisions.Key, w *workload, conditions report.Conditions) (reconcile.Result, error) {
 	tracked, object, _ := c.lookup(key)
 	if tracked != w || report.Parse(object.Annotations[annotations.StatusKey]).Same(conditions) {
 		return reconcile.Result{}, nil

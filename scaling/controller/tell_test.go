@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/report"
 )
 
@@ -29,7 +29,7 @@ func TestErrorsByTurnsAreToldOnce(t *testing.T) {
 			recorder := events.NewFakeRecorder(20)
 			c, w := New(Options{Events: report.Events{Recorder: recorder}}), &workload{}
 			for _, fault := range test.reads {
-				c.tellTriggers(w, &metav1.PartialObjectMetadata{}, &board.Entry{Triggers: []board.Trigger{
+				c.tellTriggers(w, &metav1.PartialObjectMetadata{}, &decisions.Entry{Triggers: []decisions.Trigger{
 					{Name: "orders", Type: "redis-streams", Known: fault == "", Error: fault, Since: since},
 				}})
 			}

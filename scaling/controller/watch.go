@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // Kind is a scalable kind that this install manages.
@@ -78,8 +78,8 @@ func (c *Controller) managedSoFar() ([]Kind, <-chan struct{}) {
 	return c.kinds, c.more
 }
 
-func (k Kind) key(object metav1.Object) board.Key {
-	return board.Key{Resource: k.Resource, Namespace: object.GetNamespace(), Name: object.GetName()}
+func (k Kind) key(object metav1.Object) decisions.Key {
+	return decisions.Key{Resource: k.Resource, Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
 // watchBucket runs the bucket's informers until ctx ends.
@@ -188,7 +188,7 @@ func (c *Controller) unsee(kind Kind, label string, object any) {
 	}
 }
 
-func (c *Controller) forget(key board.Key) {
+func (c *Controller) forget(key decisions.Key) {
 	c.mu.Lock()
 	if w := c.tracked[key]; w != nil && w.pods != nil {
 		w.pods.stop()
@@ -200,7 +200,7 @@ func (c *Controller) forget(key board.Key) {
 
 func (c *Controller) forgetBucket(label string) {
 	c.mu.Lock()
-	var keys []board.Key
+	var keys []decisions.Key
 	for key, w := range c.tracked {
 		if w.bucket == label {
 			keys = append(keys, key)

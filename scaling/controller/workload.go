@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/target"
 )
 
@@ -70,7 +70,7 @@ type triggerSeen struct {
 }
 
 // lookup returns a workload, its newest metadata, and the context within which this process may write for it; nil when it may not.
-func (c *Controller) lookup(key board.Key) (*workload, *metav1.PartialObjectMetadata, context.Context) {
+func (c *Controller) lookup(key decisions.Key) (*workload, *metav1.PartialObjectMetadata, context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.tracked[key]

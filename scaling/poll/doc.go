@@ -1,5 +1,5 @@
 // Package poll decides when to read and what a reading means: it reads every trigger of every workload at its interval, gives
-// the readings to decide.Step and puts the decision on the board.
+// the readings to decide.Step and stores the decision.
 //
 // It owns timers, opened sources and the decision's memory. It never writes to the cluster and never reads a count from it: the count that a
 // decision starts from is told to it ([Poller.Observe]).

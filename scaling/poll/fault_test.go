@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // ignoringContext is a read that comes back when release is closed, whatever its context says.
@@ -50,7 +50,7 @@ func TestReadThatIgnoresItsContextIsUnknown(t *testing.T) {
 		w.upsert(worker, on(nil))
 		w.poller.Observe(worker, Observation{Replicas: 4})
 		w.after(3*time.Second - time.Millisecond)
-		if e := w.board.Get(worker); e != nil {
+		if e := w.decisions.Get(worker); e != nil {
 			t.Errorf("decided before the deadline: %+v", e)
 		}
 		w.after(2 * time.Millisecond)
@@ -90,7 +90,7 @@ func TestHangingSourceDelaysNobodyElse(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		w.sources["orders"].read = ignoringContext(release)
-		mails := board.Key{Resource: worker.Resource, Namespace: "shop", Name: "mailer"}
+		mails := decisions.Key{Resource: worker.Resource, Namespace: "shop", Name: "mailer"}
 		w.upsert(worker, on(nil))
 		w.upsert(mails, on(map[string]string{"trigger.orders": "", "trigger.mails": "{type: fake, target: 10, queue: mails}", "polling-interval": "1s"}))
 		w.after(4500 * time.Millisecond)
@@ -128,7 +128,7 @@ func TestPanicHarmsOnlyItsOwnWorkload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(w *world) {
 				breakIt(w.sources["orders"])
-				mailer := board.Key{Resource: worker.Resource, Namespace: "shop", Name: "mailer"}
+				mailer := decisions.Key{Resource: worker.Resource, Namespace: "shop", Name: "mailer"}
 				w.upsert(worker, on(nil))
 				w.upsert(mailer, on(map[string]string{"trigger.orders": "", "trigger.mails": "{type: fake, target: 10, queue: mails}"}))
 				w.poller.Observe(worker, Observation{Replicas: 4})
@@ -147,7 +147,7 @@ func TestPanicHarmsOnlyItsOwnWorkload(t *testing.T) {
 					t.Errorf("times between the other's reads are %v, want %v", got, want)
 				}
 				w.poller.Remove(worker)
-				if w.board.Get(worker) != nil || w.poller.Polling(worker) {
+				if w.decisions.Get(worker) != nil || w.poller.Polling(worker) {
 					t.Error("the broken workload could not be removed")
 				}
 			})
@@ -159,7 +159,7 @@ func TestPanicOfReferencesIsSurvived(t *testing.T) {
 	run(t, func(w *world) {
 		var broken atomic.Bool
 		broken.Store(true)
-		w.poller.deps.References = func(key board.Key, container string) scalers.References {
+		w.poller.deps.References = func(key decisions.Key, container string) scalers.References {
 			if broken.Load() {
 				panic("broken")
 			}

@@ -21,12 +21,12 @@ import (
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var worker = board.Key{Resource: appsv1.SchemeGroupVersion.WithResource("deployments"), Namespace: "shop", Name: "worker"}
+var worker = decisions.Key{Resource: appsv1.SchemeGroupVersion.WithResource("deployments"), Namespace: "shop", Name: "worker"}
 
 // fakeParams are the parameters of the type fake: queue picks the source, password is what it is opened with.
 type fakeParams struct {
@@ -157,14 +157,14 @@ func (r *references) set(place, text string) {
 	r.texts[place] = text
 }
 
-// world is a poller over fake sources and a real board.
+// world is a poller over fake sources and a real store.
 type world struct {
-	t        *testing.T
-	poller   *Poller
-	board    *board.Board
-	registry *scalers.Registry
-	sources  map[string]*source
-	refs     *references
+	t         *testing.T
+	poller    *Poller
+	decisions *decisions.Store
+	registry  *scalers.Registry
+	sources   map[string]*source
+	refs      *references
 	// containers are those whose environment was asked for.
 	mu         sync.Mutex
 	containers []string
@@ -184,7 +184,7 @@ func run(t *testing.T, test func(*world)) {
 
 func runOnce(t *testing.T, starts bool, test func(*world)) {
 	bubble.Test(t, func(t *testing.T) {
-		w := &world{t: t, starts: starts, board: board.New(func(board.Key) {}), refs: &references{texts: map[string]string{}}}
+		w := &world{t: t, starts: starts, decisions: decisions.New(func(decisions.Key) {}), refs: &references{texts: map[string]string{}}}
 		w.sources = map[string]*source{"orders": {}, "mails": {}}
 		var err error
 		w.registry, err = scalers.NewRegistry(
@@ -194,7 +194,7 @@ func runOnce(t *testing.T, starts bool, test func(*world)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.poller = New(t.Context(), Deps{Registry: w.registry, Board: w.board, References: w.references, Log: logr.Discard(), Now: time.Now})
+		w.poller = New(t.Context(), Deps{Registry: w.registry, Decisions: w.decisions, References: w.references, Log: logr.Discard(), Now: time.Now})
 		t.Cleanup(w.poller.Close)
 		test(w)
 	})
@@ -258,7 +258,7 @@ func (f *wakingScaler) count(n int) {
 	f.source.watching += n
 }
 
-func (w *world) references(_ board.Key, container string) scalers.References {
+func (w *world) references(_ decisions.Key, container string) scalers.References {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.containers = append(w.containers, container)
@@ -271,12 +271,12 @@ func (w *world) after(d time.Duration) {
 	synctest.Wait()
 }
 
-// entry is what the board says of key, which must be there.
-func (w *world) entry(key board.Key) *board.Entry {
+// entry is the decision on key, which must be there.
+func (w *world) entry(key decisions.Key) *decisions.Entry {
 	w.t.Helper()
-	e := w.board.Get(key)
+	e := w.decisions.Get(key)
 	if e == nil {
-		w.t.Fatalf("%s is not on the board", key)
+		w.t.Fatalf("%s has no decision", key)
 	}
 	return e
 }
@@ -292,12 +292,12 @@ func onTheBeat(name string) types.UID {
 }
 
 // upsert polls key as the annotations say, whose keys are without the prefix.
-func (w *world) upsert(key board.Key, keys map[string]string) {
+func (w *world) upsert(key decisions.Key, keys map[string]string) {
 	w.t.Helper()
 	w.poller.Upsert(key, w.spec(key, keys))
 }
 
-func (w *world) spec(key board.Key, keys map[string]string) Spec {
+func (w *world) spec(key decisions.Key, keys map[string]string) Spec {
 	w.t.Helper()
 	prefixed := map[string]string{}
 	for k, v := range keys {

@@ -14,15 +14,15 @@ import (
 	"autoscale.io/annotations"
 	"autoscale.io/scalers"
 	"autoscale.io/scalers/workers"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // Deps are what a Poller works with. Every field must be set.
 type Deps struct {
-	Registry *scalers.Registry
-	Board    *board.Board
+	Registry  *scalers.Registry
+	Decisions *decisions.Store
 	// References reads what the annotations of a workload refer to; container is the one whose environment is meant, empty for the first.
-	References func(key board.Key, container string) scalers.References
+	References func(key decisions.Key, container string) scalers.References
 	Log        logr.Logger
 	Now        func() time.Time
 }
@@ -41,7 +41,7 @@ type Poller struct {
 
 	mu        sync.Mutex
 	ctx       context.Context
-	workloads map[board.Key]*workload
+	workloads map[decisions.Key]*workload
 	running   sync.WaitGroup
 	// dispatcher begins the polls.
 	dispatcher dispatcher
@@ -54,14 +54,14 @@ type Poller struct {
 
 // New returns a Poller whose reads end with ctx.
 func New(ctx context.Context, deps Deps) *Poller {
-	p := &Poller{deps: deps, ctx: ctx, workloads: map[board.Key]*workload{}, workers: workers.New()}
+	p := &Poller{deps: deps, ctx: ctx, workloads: map[decisions.Key]*workload{}, workers: workers.New()}
 	p.dispatcher.now, p.dispatcher.start = deps.Now, p.workers.Go
 	return p
 }
 
 // Upsert starts to poll a workload, or changes how it is polled. Triggers that did not change keep their source and reading. The decision's memory is
 // kept; a change of the triggers makes it begin as though the present count had just been recommended, which never lowers a count.
-func (p *Poller) Upsert(key board.Key, spec Spec) {
+func (p *Poller) Upsert(key decisions.Key, spec Spec) {
 	p.mu.Lock()
 	w, ok := p.workloads[key]
 	if ok && w.uid != spec.UID {
@@ -104,7 +104,7 @@ type Observation struct {
 }
 
 // Observe tells what the cluster says of a workload. When that is something new, a decision is made at once, from the latest readings.
-func (p *Poller) Observe(key board.Key, o Observation) {
+func (p *Poller) Observe(key decisions.Key, o Observation) {
 	p.mu.Lock()
 	w := p.workloads[key]
 	p.mu.Unlock()
@@ -114,14 +114,14 @@ func (p *Poller) Observe(key board.Key, o Observation) {
 }
 
 // Polling says whether a workload is polled.
-func (p *Poller) Polling(key board.Key) bool {
+func (p *Poller) Polling(key decisions.Key) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.workloads[key] != nil
 }
 
-// Remove ends the polling of a workload, closes what was opened for it and takes it off the board.
-func (p *Poller) Remove(key board.Key) {
+// Remove ends the polling of a workload, closes what was opened for it and removes its decision.
+func (p *Poller) Remove(key decisions.Key) {
 	p.mu.Lock()
 	w := p.workloads[key]
 	delete(p.workloads, key)
@@ -133,7 +133,7 @@ func (p *Poller) Remove(key board.Key) {
 
 func (p *Poller) end(w *workload) {
 	w.end()
-	p.deps.Board.Delete(w.key)
+	p.deps.Decisions.Delete(w.key)
 }
 
 // Close ends all polling and waits for reads that are under way; they end by their deadlines.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 func TestPollsAtTheIntervalAndStepsToTheProposal(t *testing.T) {
@@ -24,7 +24,7 @@ func TestPollsAtTheIntervalAndStepsToTheProposal(t *testing.T) {
 		}
 		w.upsert(worker, on(nil))
 		w.poller.Observe(worker, Observation{Replicas: 2})
-		if e := w.board.Get(worker); e != nil {
+		if e := w.decisions.Get(worker); e != nil {
 			t.Errorf("decided without a reading: %+v", e)
 		}
 		w.after(time.Millisecond)
@@ -33,8 +33,8 @@ func TestPollsAtTheIntervalAndStepsToTheProposal(t *testing.T) {
 		if e.Replicas != 5 || e.From != 2 || e.Reason != decide.AboveTarget || e.Message != message || !e.Active || e.Paused {
 			t.Errorf("got %+v, want 2 → 5 with %q", e, message)
 		}
-		trigger := board.Trigger{Name: "orders", Type: "fake", Target: 10, Known: true, Value: 45}
-		if !slices.Equal(e.Triggers, []board.Trigger{trigger}) {
+		trigger := decisions.Trigger{Name: "orders", Type: "fake", Target: 10, Known: true, Value: 45}
+		if !slices.Equal(e.Triggers, []decisions.Trigger{trigger}) {
 			t.Errorf("got triggers %+v, want %+v", e.Triggers, trigger)
 		}
 		orders.set(61)
@@ -53,7 +53,7 @@ func TestNoDecisionBeforeTheCountIsKnown(t *testing.T) {
 	run(t, func(w *world) {
 		w.upsert(worker, on(nil))
 		w.after(25 * time.Second)
-		if e := w.board.Get(worker); e != nil {
+		if e := w.decisions.Get(worker); e != nil {
 			t.Errorf("decided without a count: %+v", e)
 		}
 		w.poller.Observe(worker, Observation{Replicas: 3})
@@ -72,7 +72,7 @@ func TestNoDecisionBeforeEveryTriggerWasRead(t *testing.T) {
 		w.upsert(worker, on(map[string]string{"trigger.mails": "{type: fake, target: 10, queue: mails, timeout: 2s}"}))
 		w.poller.Observe(worker, Observation{Replicas: 1})
 		w.after(time.Second)
-		if e := w.board.Get(worker); e != nil {
+		if e := w.decisions.Get(worker); e != nil {
 			t.Errorf("decided with half of the triggers: %+v", e)
 		}
 		w.after(time.Second + time.Millisecond)
@@ -235,7 +235,7 @@ func TestNewUIDStartsAnew(t *testing.T) {
 		w.poller.Upsert(worker, spec)
 		orders.is(t, 1, 1)
 		w.after(time.Second)
-		if e := w.board.Get(worker); e != nil || !w.poller.Polling(worker) {
+		if e := w.decisions.Get(worker); e != nil || !w.poller.Polling(worker) {
 			t.Errorf("got %+v, want no decision until the new object's count is known", e)
 		}
 		orders.is(t, 2, 1)
@@ -254,7 +254,7 @@ func TestRemoveClosesEverything(t *testing.T) {
 		orders.is(t, 1, 1)
 		mails.is(t, 1, 1)
 		w.after(time.Minute)
-		if w.board.Get(worker) != nil || w.poller.Polling(worker) || orders.readCount() != 1 {
+		if w.decisions.Get(worker) != nil || w.poller.Polling(worker) || orders.readCount() != 1 {
 			t.Errorf("a removed workload is still there, or read: %d reads", orders.readCount())
 		}
 	})
@@ -273,8 +273,8 @@ func TestRemoveDuringAReadClosesAfterIt(t *testing.T) {
 		close(release)
 		w.after(time.Second)
 		orders.is(t, 1, 1)
-		if w.board.Get(worker) != nil {
-			t.Error("a removed workload came back to the board")
+		if w.decisions.Get(worker) != nil {
+			t.Error("a removed workload came back to the store")
 		}
 	})
 }

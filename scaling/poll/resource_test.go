@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // answers makes a source say this from now on.
@@ -65,7 +65,7 @@ func TestAFaultOfCPUIsSilentAtZero(t *testing.T) {
 			w.poller.Observe(worker, Observation{Replicas: replicas, ZeroIsOurs: true})
 			w.after(time.Second)
 			e := w.entry(worker)
-			var names []board.Trigger
+			var names []decisions.Trigger
 			for _, trigger := range e.Triggers {
 				if trigger.Name == "cpu" {
 					names = append(names, trigger)

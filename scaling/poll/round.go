@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // round is one poll: the reads of what is due, and the decision after the last of them.
@@ -16,13 +16,13 @@ import (
 type round struct {
 	due       []*trigger
 	host      scalers.Host
-	key       board.Key
+	key       decisions.Key
 	container string
 	// replicas is the count before the reads, 0 when it is not known.
 	replicas int32
 	// For a template of Jobs: what was observed before the reads, nil when the ground was not firm, and the order that was the latest then.
 	snapshot *Observation
-	order    *board.Order
+	order    *decisions.Order
 	// left is the number of reads that have not come back; the workload's lock guards it.
 	left int
 }

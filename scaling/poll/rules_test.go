@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 const mails = "{type: fake, target: 10, queue: mails}"
 
-// is compares the decision on the board.
-func (w *world) is(key board.Key, replicas int32, reason decide.Reason) *board.Entry {
+// is compares the decision in the store.
+func (w *world) is(key decisions.Key, replicas int32, reason decide.Reason) *decisions.Entry {
 	w.t.Helper()
 	e := w.entry(key)
 	if e.Replicas != replicas || e.Reason != reason {
@@ -96,7 +96,7 @@ func TestFormula(t *testing.T) {
 			t.Error(e.Message)
 		}
 		if len(e.Triggers) != 3 || e.Triggers[2].Title() != "the formula" || e.Triggers[2].Value != 50 || !e.Triggers[2].Known {
-			t.Errorf("triggers on the board: %+v", e.Triggers)
+			t.Errorf("triggers on the decisions: %+v", e.Triggers)
 		}
 		w.poller.Observe(worker, Observation{Replicas: 1})
 		w.sources["orders"].set(0)
@@ -104,7 +104,7 @@ func TestFormula(t *testing.T) {
 		w.after(10 * time.Second)
 		e = w.is(worker, 1, decide.AtTarget) // 0 by the formula, but mails could not be read: no proof of idleness
 		if e.Triggers[0].Known || !e.Triggers[2].Known {
-			t.Errorf("triggers on the board: %+v", e.Triggers)
+			t.Errorf("triggers on the decisions: %+v", e.Triggers)
 		}
 		w.after(20 * time.Second)
 		w.is(worker, 1, decide.AtTarget)
@@ -139,7 +139,7 @@ func TestGuard(t *testing.T) {
 		w.after(5 * time.Second)
 		e := w.is(worker, 3, decide.Guarded)
 		if len(e.Triggers) != 2 || !e.Triggers[1].Guard || e.Triggers[1].Target != 80 || e.Triggers[1].Value != 85 {
-			t.Errorf("triggers on the board: %+v", e.Triggers)
+			t.Errorf("triggers on the decisions: %+v", e.Triggers)
 		}
 		w.sources["mails"].set(10)
 		w.after(10 * time.Second)

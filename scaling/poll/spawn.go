@@ -4,13 +4,13 @@ import (
 	"time"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // A template of Jobs needs more care than a count. A count can be asked for twice; a Job that is started for a message which has its Job already is
 // one too many. So new Jobs are asked for on the ground of a reading only if, when the read began, every Job that had been asked for before was
-// counted: an order on the board is carried out before the next one is given, the number of Jobs is taken before the read, and each reading is used
+// counted: an order in the store is carried out before the next one is given, the number of Jobs is taken before the read, and each reading is used
 // once. Whatever changes between the number and the read (a Job ends, a pod starts and takes its message) then makes for too few Jobs and never for
 // too many; the next reading finds what is left.
 //
@@ -96,7 +96,7 @@ func (w *workload) allFresh() bool {
 	return true
 }
 
-// spawn decides, puts the decision and what is ordered on the board. The caller holds w.mu.
+// spawn decides, puts the decision and what it orders. The caller holds w.mu.
 func (w *workload) spawn(now time.Time) decide.Decision {
 	o := w.observed
 	w.jobs.Unknown, w.jobs.Pending = o.Unknown, o.Pending
@@ -111,13 +111,13 @@ func (w *workload) spawn(now time.Time) decide.Decision {
 			w.withdraw()
 		}
 	case n > 0:
-		w.order = &board.Order{Batch: w.poller.batches.Add(1), Jobs: n, From: d.From, Ceiling: w.ceilingOf(d), Message: message}
+		w.order = &decisions.Order{Batch: w.poller.batches.Add(1), Jobs: n, From: d.From, Ceiling: w.ceilingOf(d), Message: message}
 	}
 	e := w.entry(d, message)
 	if w.outstanding() {
 		e.Order = w.order
 	}
-	w.poller.deps.Board.Put(w.key, e, d.At)
+	w.poller.deps.Decisions.Put(w.key, e, d.At)
 	return d
 }
 

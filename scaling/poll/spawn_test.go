@@ -11,11 +11,11 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
-var template = board.Key{Resource: batchv1.SchemeGroupVersion.WithResource("jobs"), Namespace: "shop", Name: "consumer"}
+var template = decisions.Key{Resource: batchv1.SchemeGroupVersion.WithResource("jobs"), Namespace: "shop", Name: "consumer"}
 
 // spawning are annotations of a template with a trigger that asks for one Job a message.
 func spawning(edits map[string]string) map[string]string {
@@ -26,8 +26,8 @@ func spawning(edits map[string]string) map[string]string {
 	return on(all)
 }
 
-// ordered compares the order on the board; 0 Jobs is none, or one that was withdrawn.
-func (w *world) ordered(jobs int32) *board.Order {
+// ordered compares the order in the store; 0 Jobs is none, or one that was withdrawn.
+func (w *world) ordered(jobs int32) *decisions.Order {
 	w.t.Helper()
 	e := w.entry(template)
 	var got int32
@@ -269,7 +269,7 @@ func TestModeOfAJobChanges(t *testing.T) {
 		w.after(time.Second)
 		w.upsert(template, spawning(nil))
 		w.after(10 * time.Second)
-		if e := w.board.Get(template); e.Order != nil {
+		if e := w.decisions.Get(template); e.Order != nil {
 			t.Errorf("got the order %+v on the ground of another count", e.Order)
 		}
 		w.poller.Observe(template, Observation{})

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
-// decide makes a decision from the latest readings, puts it on the board and makes the next appointment. The caller holds w.mu.
+// decide makes a decision from the latest readings, stores it and makes the next appointment. The caller holds w.mu.
 func (w *workload) decide() {
 	now := w.poller.deps.Now()
 	var recheck time.Time
@@ -114,34 +114,34 @@ func (t *trigger) silent(replicas int32) bool {
 	return t.isResource() && (replicas == 0 || t.err == nil && t.reading.Unmeasured)
 }
 
-// tell puts a decision on the board. At rest it is the same one again, and to put it into words would take longer than to make it.
+// tell stores a decision. At rest it is the same one again, and to put it into words would take longer than to make it.
 func (w *workload) tell(d decide.Decision) {
 	if w.told == nil || w.news || w.formula != nil || !w.in.Pause.Until.IsZero() || !d.Repeats(w.latest) {
 		w.told, w.news = w.entry(d, d.Sentence(w.in)), false
 	}
-	w.poller.deps.Board.Put(w.key, w.told, d.At)
+	w.poller.deps.Decisions.Put(w.key, w.told, d.At)
 }
 
-func (w *workload) entry(d decide.Decision, message string) *board.Entry {
-	e := &board.Entry{
+func (w *workload) entry(d decide.Decision, message string) *decisions.Entry {
+	e := &decisions.Entry{
 		Replicas: d.Replicas, From: d.From, Reason: d.Reason, Message: message, Active: d.Active,
 		Paused:   w.in.Pause.Mode != decide.NotPaused && (w.in.Pause.Until.IsZero() || d.At.Before(w.in.Pause.Until)),
 		Cooling:  cooling(d),
 		Fallback: slices.ContainsFunc(d.Proposals, func(p decide.Proposal) bool { return p.Fallback }),
-		Triggers: make([]board.Trigger, 0, len(w.triggers)+1),
+		Triggers: make([]decisions.Trigger, 0, len(w.triggers)+1),
 	}
 	for _, t := range w.triggers {
 		if t.silent(d.From) {
 			continue
 		}
-		e.Triggers = append(e.Triggers, board.Trigger{
+		e.Triggers = append(e.Triggers, decisions.Trigger{
 			Name: t.spec.Name, Type: t.spec.Type, Guard: t.guard, Target: t.common.Target,
 			Known: t.err == nil, Value: t.reading.Value, Note: t.reading.Note, Since: t.since, Error: errorText(t.err),
 			Spawns: w.spawns(),
 		})
 	}
 	if f := w.formula; f != nil {
-		e.Triggers = append(e.Triggers, board.Trigger{
+		e.Triggers = append(e.Triggers, decisions.Trigger{
 			Name: annotations.FormulaName, Type: annotations.FormulaName, Target: f.spec.Target,
 			Known: f.err == nil, Value: f.reading.Value, Since: f.since, Error: errorText(f.err), Spawns: w.spawns(),
 		})

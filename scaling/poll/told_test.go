@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
-// TestTheSameDecisionIsNotPutIntoWordsAgain: the entry on the board stays while nothing is new, and no longer.
+// TestTheSameDecisionIsNotPutIntoWordsAgain: the entry in the store stays while nothing is new, and no longer.
 func TestTheSameDecisionIsNotPutIntoWordsAgain(t *testing.T) {
 	run(t, func(w *world) {
 		orders := w.sources["orders"]
@@ -33,7 +33,7 @@ func TestTheSameDecisionIsNotPutIntoWordsAgain(t *testing.T) {
 		w.upsert(worker, keys)
 		w.poller.Observe(worker, Observation{Replicas: 5})
 		decided := func() (at time.Time) {
-			w.board.All(func(_ board.Key, _ *board.Entry, last time.Time) { at = last })
+			w.decisions.All(func(_ decisions.Key, _ *decisions.Entry, last time.Time) { at = last })
 			return at
 		}
 		w.after(time.Second)

@@ -12,14 +12,14 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schedule"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // workload is one polled workload.
 type workload struct {
 	poller *Poller
-	key    board.Key
+	key    decisions.Key
 	uid    types.UID
 
 	mu       sync.Mutex
@@ -38,12 +38,12 @@ type workload struct {
 	// observed is nil until the present count is known; no decision is made before.
 	observed *Observation
 	// order is the latest one, and snapshot what was observed before the reads of the round that is being decided; nil for none.
-	order    *board.Order
+	order    *decisions.Order
 	snapshot *Observation
-	// latest is the latest decision, without its proposals, and told what the board says of it. news says that it was made from something else than the next one
+	// latest is the latest decision, without its proposals, and told its entry in the store. news says that it was made from something else than the next one
 	// will be.
 	latest decide.Decision
-	told   *board.Entry
+	told   *decisions.Entry
 	news   bool
 	// polling is true while the sources of round are read; triggers replaced meanwhile are closed after that.
 	polling bool
@@ -56,7 +56,7 @@ type workload struct {
 	diary diary
 }
 
-func newWorkload(p *Poller, key board.Key, uid types.UID) *workload {
+func newWorkload(p *Poller, key decisions.Key, uid types.UID) *workload {
 	return &workload{poller: p, key: key, uid: uid}
 }
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // Condition is one line of the status annotation.
@@ -41,7 +41,7 @@ const ReasonInvalidAnnotations = "InvalidAnnotations"
 type Conditions []Condition
 
 // FromEntry derives the conditions from a decision.
-func FromEntry(e *board.Entry) Conditions {
+func FromEntry(e *decisions.Entry) Conditions {
 	ready := Condition{Ready, "True", "Reading", "every trigger can be read"}
 	if broken := unreadable(e.Triggers); len(broken) > 0 {
 		ready = Condition{Ready, "False", string(decide.TriggerUnknown), strings.Join(broken, "; ")}
@@ -91,7 +91,7 @@ func FromFaults(faults annotations.Faults) Conditions {
 	return Conditions{{Ready, "False", ReasonInvalidAnnotations, strings.Join(faults.Texts(), "; ")}}
 }
 
-func unreadable(triggers []board.Trigger) []string {
+func unreadable(triggers []decisions.Trigger) []string {
 	var texts []string
 	for _, t := range triggers {
 		if !t.Known {

@@ -7,16 +7,16 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // working is the entry of a workload that has work.
-func working() *board.Entry {
-	return &board.Entry{
+func working() *decisions.Entry {
+	return &decisions.Entry{
 		Replicas: 5, From: 2, Reason: decide.AboveTarget, Active: true,
 		Message:  "trigger orders: 45 at a target of 10 each asks for 5 replicas",
-		Triggers: []board.Trigger{{Name: "orders", Type: "redis-streams", Target: 10, Known: true, Value: 45}},
+		Triggers: []decisions.Trigger{{Name: "orders", Type: "redis-streams", Target: 10, Known: true, Value: 45}},
 	}
 }
 
@@ -46,30 +46,30 @@ func TestConditionsText(t *testing.T) {
 	)
 	rows := []struct {
 		name string
-		edit func(*board.Entry)
+		edit func(*decisions.Entry)
 		want []string
 	}{
-		{"working", func(*board.Entry) {}, []string{active, notPaused, isReady}},
+		{"working", func(*decisions.Entry) {}, []string{active, notPaused, isReady}},
 		{
-			"idle", func(e *board.Entry) { e.Reason, e.Message, e.Active = decide.Idle, "no work seen", false },
+			"idle", func(e *decisions.Entry) { e.Reason, e.Message, e.Active = decide.Idle, "no work seen", false },
 			[]string{`{"type":"Active","status":"False","reason":"Idle","message":"no work seen"}`, alone, noNeed, notPaused, isReady},
 		},
 		{
-			"a person's zero", func(e *board.Entry) { e.Reason, e.Message = decide.ZeroByUser, "scaled to zero by a person" },
+			"a person's zero", func(e *decisions.Entry) { e.Reason, e.Message = decide.ZeroByUser, "scaled to zero by a person" },
 			[]string{`{"type":"Active","status":"False","reason":"ZeroByUser","message":"scaled to zero by a person"}`, alone, noNeed, notPaused, isReady},
 		},
 		{
-			"cooling down is still active", func(e *board.Entry) { e.Reason, e.Active = decide.CoolingDown, false },
+			"cooling down is still active", func(e *decisions.Entry) { e.Reason, e.Active = decide.CoolingDown, false },
 			[]string{active, notPaused, isReady},
 		},
 		{
-			"paused", func(e *board.Entry) { e.Paused, e.Message = true, "paused; holding 2 replicas" },
+			"paused", func(e *decisions.Entry) { e.Paused, e.Message = true, "paused; holding 2 replicas" },
 			[]string{active, `{"type":"Paused","status":"True","reason":"Paused","message":"paused; holding 2 replicas"}`, isReady},
 		},
 		{
-			"two unreadable triggers", func(e *board.Entry) {
+			"two unreadable triggers", func(e *decisions.Entry) {
 				e.Triggers = append(e.Triggers,
-					board.Trigger{Name: "mails", Error: `dial "mail": refused`}, board.Trigger{Name: "news", Error: "the scaler panicked: nil map\ngoroutine 7"})
+					decisions.Trigger{Name: "mails", Error: `dial "mail": refused`}, decisions.Trigger{Name: "news", Error: "the scaler panicked: nil map\ngoroutine 7"})
 			},
 			[]string{
 				active, notPaused,
@@ -77,13 +77,13 @@ func TestConditionsText(t *testing.T) {
 			},
 		},
 		{
-			"a guard that cannot be read", func(e *board.Entry) {
-				e.Triggers = append(e.Triggers, board.Trigger{Name: "database", Guard: true, Error: "refused"})
+			"a guard that cannot be read", func(e *decisions.Entry) {
+				e.Triggers = append(e.Triggers, decisions.Trigger{Name: "database", Guard: true, Error: "refused"})
 			},
 			[]string{active, notPaused, `{"type":"Ready","status":"False","reason":"TriggerUnknown","message":"guard database: refused"}`},
 		},
 		{
-			"cooling down for a while", func(e *board.Entry) {
+			"cooling down for a while", func(e *decisions.Entry) {
 				e.Reason, e.Active, e.Cooling, e.Message = decide.CoolingDown, false, true, "no work seen since 12:00:00Z; zero after the cooldown of 5m0s, at 12:05:00Z"
 			},
 			[]string{
@@ -92,18 +92,20 @@ func TestConditionsText(t *testing.T) {
 			},
 		},
 		{
-			"left alone", func(e *board.Entry) { e.Reason, e.Message = decide.LeftAlone, "the Job has finished" },
+			"left alone", func(e *decisions.Entry) { e.Reason, e.Message = decide.LeftAlone, "the Job has finished" },
 			[]string{`{"type":"Active","status":"False","reason":"LeftAlone","message":"the Job has finished"}`, alone, noNeed, notPaused, isReady},
 		},
 		{
-			"a rival", func(e *board.Entry) { e.Reason, e.Message = decide.Conflict, "HorizontalPodAutoscaler web scales it" },
+			"a rival", func(e *decisions.Entry) {
+				e.Reason, e.Message = decide.Conflict, "HorizontalPodAutoscaler web scales it"
+			},
 			[]string{
 				`{"type":"Active","status":"True","reason":"Working"}`, `{"type":"Conflict","status":"True","reason":"Conflict","message":"HorizontalPodAutoscaler web scales it"}`,
 				noNeed, notPaused, `{"type":"Ready","status":"False","reason":"Conflict","message":"HorizontalPodAutoscaler web scales it"}`,
 			},
 		},
 		{
-			"a fallback", func(e *board.Entry) { e.Fallback, e.Message = true, "its fallback asks for 6 replicas" },
+			"a fallback", func(e *decisions.Entry) { e.Fallback, e.Message = true, "its fallback asks for 6 replicas" },
 			[]string{
 				`{"type":"Active","status":"True","reason":"Working"}`, alone,
 				`{"type":"Fallback","status":"True","reason":"TriggerUnknown","message":"its fallback asks for 6 replicas"}`, notPaused, isReady,

@@ -11,8 +11,8 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 // Events records what happens to workloads. Its methods are the whole vocabulary.
@@ -29,7 +29,7 @@ func (e Events) record(object runtime.Object, kind, reason, action, note string)
 
 // aboutTrigger records an event about one trigger of a workload. Events that differ in nothing but their note are counted as one, so a new fault has to
 // differ in more: it is related to another version of the trigger.
-func (e Events) aboutTrigger(object runtime.Object, t board.Trigger, kind, reason, note string) {
+func (e Events) aboutTrigger(object runtime.Object, t decisions.Trigger, kind, reason, note string) {
 	h := fnv.New32a()
 	// Writing to a hash cannot fail.
 	_, _ = h.Write([]byte(firstLine(t.Error) + t.Note))
@@ -37,7 +37,7 @@ func (e Events) aboutTrigger(object runtime.Object, t board.Trigger, kind, reaso
 	e.Recorder.Eventf(object, related, kind, reason, "Read", "%s", cut(note))
 }
 
-func kindOf(t board.Trigger) string {
+func kindOf(t decisions.Trigger) string {
 	if t.Guard {
 		return "Guard"
 	}
@@ -53,7 +53,7 @@ func cut(note string) string {
 }
 
 // Scaled says that the count was changed.
-func (e Events) Scaled(object runtime.Object, from, to int32, entry *board.Entry) {
+func (e Events) Scaled(object runtime.Object, from, to int32, entry *decisions.Entry) {
 	reason := "ScaledUp"
 	if to < from {
 		reason = "ScaledDown"
@@ -62,7 +62,7 @@ func (e Events) Scaled(object runtime.Object, from, to int32, entry *board.Entry
 }
 
 // WouldScale says what a dry run would have written.
-func (e Events) WouldScale(object runtime.Object, entry *board.Entry) {
+func (e Events) WouldScale(object runtime.Object, entry *decisions.Entry) {
 	e.record(object, corev1.EventTypeNormal, "DryRun", "Decide", fmt.Sprintf("would scale %d → %d replicas: %s", entry.From, entry.Replicas, entry.Message))
 }
 
@@ -72,7 +72,7 @@ func (e Events) ScaleFailed(object runtime.Object, err error) {
 }
 
 // TriggerUnknown says that a trigger cannot be read, so that the count does not fall, or a guard, so that it does not rise.
-func (e Events) TriggerUnknown(object runtime.Object, t board.Trigger) {
+func (e Events) TriggerUnknown(object runtime.Object, t decisions.Trigger) {
 	effect := "the count does not fall"
 	switch {
 	case t.Spawns && t.Guard:
@@ -87,7 +87,7 @@ func (e Events) TriggerUnknown(object runtime.Object, t board.Trigger) {
 }
 
 // title is "trigger orders (redis-streams)".
-func title(t board.Trigger) string {
+func title(t decisions.Trigger) string {
 	if t.Type == annotations.FormulaName {
 		return t.Title()
 	}
@@ -95,22 +95,22 @@ func title(t board.Trigger) string {
 }
 
 // Conflict says that another controller sets the count.
-func (e Events) Conflict(object runtime.Object, entry *board.Entry) {
+func (e Events) Conflict(object runtime.Object, entry *decisions.Entry) {
 	e.record(object, corev1.EventTypeWarning, string(decide.Conflict), "Decide", entry.Message+"; remove the other one, or the annotations")
 }
 
 // ConflictEnded says that the other controller is gone.
-func (e Events) ConflictEnded(object runtime.Object, entry *board.Entry) {
+func (e Events) ConflictEnded(object runtime.Object, entry *decisions.Entry) {
 	e.record(object, corev1.EventTypeNormal, "ConflictEnded", "Decide", "no other controller scales this workload any more: "+entry.Message)
 }
 
 // FallbackInUse says that a fallback stands in for a trigger.
-func (e Events) FallbackInUse(object runtime.Object, entry *board.Entry) {
+func (e Events) FallbackInUse(object runtime.Object, entry *decisions.Entry) {
 	e.record(object, corev1.EventTypeWarning, "FallbackInUse", "Decide", entry.Message)
 }
 
 // FallbackEnded says that no fallback is needed any more.
-func (e Events) FallbackEnded(object runtime.Object, entry *board.Entry) {
+func (e Events) FallbackEnded(object runtime.Object, entry *decisions.Entry) {
 	e.record(object, corev1.EventTypeNormal, "FallbackEnded", "Decide", "no fallback is in use any more: "+entry.Message)
 }
 
@@ -123,12 +123,12 @@ func (e Events) ScaledByOther(object runtime.Object, from, to int32, who string)
 }
 
 // TriggerRecovered says that a trigger can be read again.
-func (e Events) TriggerRecovered(object runtime.Object, t board.Trigger) {
+func (e Events) TriggerRecovered(object runtime.Object, t decisions.Trigger) {
 	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerRecovered", title(t)+" can be read again")
 }
 
 // TriggerNote passes on what a source said about how its value came about.
-func (e Events) TriggerNote(object runtime.Object, t board.Trigger) {
+func (e Events) TriggerNote(object runtime.Object, t decisions.Trigger) {
 	e.aboutTrigger(object, t, corev1.EventTypeNormal, "TriggerNote", title(t)+": "+t.Note)
 }
 

@@ -14,7 +14,7 @@ import (
 
 	"autoscale.io/annotations"
 	"autoscale.io/annotations/schema"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // recorded is the one event that tell records: its type, reason, action and note.
@@ -35,12 +35,12 @@ func recorded(t *testing.T, tell func(Events, runtime.Object)) string {
 }
 
 func TestNotes(t *testing.T) {
-	broken := board.Trigger{
+	broken := decisions.Trigger{
 		Name: "orders", Type: "redis-streams", Error: "the scaler panicked: 100%d\ngoroutine 7", Note: "the stream does not exist",
 		Since: time.Date(2026, 3, 2, 13, 0, 5, 0, time.FixedZone("CET", 3600)),
 	}
 	faults := annotations.Faults{{Key: "autoscale.io/a", Problem: schema.Problem{Text: "bad"}}, {Key: "autoscale.io/b", Problem: schema.Problem{Text: "worse"}}}
-	guard, formula := broken, board.Trigger{Name: annotations.FormulaName, Type: annotations.FormulaName}
+	guard, formula := broken, decisions.Trigger{Name: annotations.FormulaName, Type: annotations.FormulaName}
 	guard.Guard = true
 	down := working()
 	down.From, down.Replicas, down.Message = 5, 2, "less"
@@ -138,7 +138,7 @@ func TestLongNoteIsCutBetweenCharacters(t *testing.T) {
 
 // TestNewFaultIsAnEventOfItsOwn relies on what recorders do: events whose related objects differ are not counted as one.
 func TestNewFaultIsAnEventOfItsOwn(t *testing.T) {
-	version := func(trigger board.Trigger) string {
+	version := func(trigger decisions.Trigger) string {
 		var r noteRecorder
 		Events{Recorder: &r}.TriggerUnknown(nil, trigger)
 		if r.related == nil || r.related.Kind != "Trigger" || r.related.Name != trigger.Name {
@@ -146,11 +146,11 @@ func TestNewFaultIsAnEventOfItsOwn(t *testing.T) {
 		}
 		return r.related.ResourceVersion
 	}
-	refused := version(board.Trigger{Name: "orders", Error: "refused"})
-	if version(board.Trigger{Name: "orders", Error: "NOAUTH"}) == refused {
+	refused := version(decisions.Trigger{Name: "orders", Error: "refused"})
+	if version(decisions.Trigger{Name: "orders", Error: "NOAUTH"}) == refused {
 		t.Error("another error is the same event")
 	}
-	if version(board.Trigger{Name: "orders", Error: "refused\ngoroutine 7", Since: time.Unix(9, 0)}) != refused {
+	if version(decisions.Trigger{Name: "orders", Error: "refused\ngoroutine 7", Since: time.Unix(9, 0)}) != refused {
 		t.Error("the same error with another stack is another event")
 	}
 }

@@ -8,12 +8,12 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
 func TestEventsOfJobs(t *testing.T) {
-	down := board.Trigger{Name: "orders", Type: "redis-streams", Error: "refused", Since: time.Unix(0, 0), Spawns: true}
+	down := decisions.Trigger{Name: "orders", Type: "redis-streams", Error: "refused", Since: time.Unix(0, 0), Spawns: true}
 	guard := down
 	guard.Guard = true
 	for _, row := range []struct {

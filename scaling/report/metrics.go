@@ -5,14 +5,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
-// Metrics shows the board and counts what the controller does. Gauges are read off the board at each scrape, so a workload that goes takes its
+// Metrics shows the decisions and counts what the controller does. Gauges are read from the store at each scrape, so a workload that goes takes its
 // series with it.
 type Metrics struct {
-	board *board.Board
+	decisions *decisions.Store
 
 	desired, current, active, decided *prometheus.Desc
 	trigger, guard                    series
@@ -31,8 +31,8 @@ var _ prometheus.Collector = (*Metrics)(nil)
 // series are the gauges of one trigger or guard.
 type series struct{ value, target, known *prometheus.Desc }
 
-// NewMetrics returns the collector of a board; the caller registers it.
-func NewMetrics(b *board.Board) *Metrics {
+// NewMetrics returns the collector of a store of decisions; the caller registers it.
+func NewMetrics(b *decisions.Store) *Metrics {
 	workload := []string{"kind", "namespace", "name"}
 	trigger := append(workload[:len(workload):len(workload)], "trigger", "type")
 	guard := append(workload[:len(workload):len(workload)], "guard", "type")
@@ -40,11 +40,11 @@ func NewMetrics(b *board.Board) *Metrics {
 		return prometheus.NewDesc("autoscale_"+name, help, labels, nil)
 	}
 	return &Metrics{
-		board:   b,
-		desired: desc("workload_desired_replicas", "Replicas that the latest decision asks for; of a template of Jobs, unfinished Jobs.", append(workload[:len(workload):len(workload)], "reason")),
-		current: desc("workload_replicas", "Replicas in the workload's spec at the latest decision; of a template of Jobs, its unfinished Jobs.", workload),
-		active:  desc("workload_active", "1 while an event trigger is active.", workload),
-		decided: desc("workload_decision_timestamp_seconds", "When the latest decision was made, in seconds since 1970.", workload),
+		decisions: b,
+		desired:   desc("workload_desired_replicas", "Replicas that the latest decision asks for; of a template of Jobs, unfinished Jobs.", append(workload[:len(workload):len(workload)], "reason")),
+		current:   desc("workload_replicas", "Replicas in the workload's spec at the latest decision; of a template of Jobs, its unfinished Jobs.", workload),
+		active:    desc("workload_active", "1 while an event trigger is active.", workload),
+		decided:   desc("workload_decision_timestamp_seconds", "When the latest decision was made, in seconds since 1970.", workload),
 		trigger: series{
 			value:  desc("trigger_value", "Latest value of the trigger; absent while it cannot be read.", trigger),
 			target: desc("trigger_target", "Value that one replica is meant to carry.", trigger),
@@ -96,7 +96,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	m.board.All(func(key board.Key, e *board.Entry, at time.Time) {
+	m.decisions.All(func(key decisions.Key, e *decisions.Entry, at time.Time) {
 		kind := key.Resource.GroupResource().String()
 		if e.Reason != decide.JobsUnknown { // then there is no number to show
 			gauge(m.desired, float64(e.Replicas), kind, key.Namespace, key.Name, string(e.Reason))

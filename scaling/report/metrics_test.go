@@ -9,11 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	appsv1 "k8s.io/api/apps/v1"
 
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/decide"
+	"autoscale.io/scaling/decisions"
 )
 
-var worker = board.Key{Resource: appsv1.SchemeGroupVersion.WithResource("deployments"), Namespace: "shop", Name: "worker"}
+var worker = decisions.Key{Resource: appsv1.SchemeGroupVersion.WithResource("deployments"), Namespace: "shop", Name: "worker"}
 
 // decided is when the entries of the tests were.
 var decided = time.Unix(1772452800, 250e6)
@@ -25,8 +25,8 @@ func shown(t *testing.T, m *Metrics, want string, names ...string) {
 	}
 }
 
-func TestMetricsShowTheBoard(t *testing.T) {
-	b := board.New(func(board.Key) {})
+func TestMetricsShowTheDecisions(t *testing.T) {
+	b := decisions.New(func(decisions.Key) {})
 	m := NewMetrics(b)
 	b.Put(worker, working(), decided)
 	shown(t, m, `
@@ -65,9 +65,9 @@ autoscale_workload_replicas{kind="deployments.apps",name="worker",namespace="sho
 
 // A guard and a trigger of one name are two things.
 func TestMetricsOfGuards(t *testing.T) {
-	b := board.New(func(board.Key) {})
+	b := decisions.New(func(decisions.Key) {})
 	e := working()
-	e.Triggers = append(e.Triggers, board.Trigger{Name: "orders", Type: "redis-streams", Guard: true, Target: 80, Known: true, Value: 85})
+	e.Triggers = append(e.Triggers, decisions.Trigger{Name: "orders", Type: "redis-streams", Guard: true, Target: 80, Known: true, Value: 85})
 	b.Put(worker, e, decided)
 	shown(t, NewMetrics(b), `
 # HELP autoscale_guard_known 1 when the latest read worked, 0 while the guard is UNKNOWN.
@@ -82,8 +82,8 @@ autoscale_guard_value{guard="orders",kind="deployments.apps",name="worker",names
 `, "autoscale_guard_known", "autoscale_guard_limit", "autoscale_guard_value")
 }
 
-func TestMetricsFollowTheBoard(t *testing.T) {
-	b := board.New(func(board.Key) {})
+func TestMetricsFollowTheDecisions(t *testing.T) {
+	b := decisions.New(func(decisions.Key) {})
 	m := NewMetrics(b)
 	other := worker
 	other.Name = "mailer"
@@ -120,10 +120,10 @@ autoscale_scales_total{direction="up",outcome="ok"} 1
 }
 
 func TestUnknownHasNoValue(t *testing.T) {
-	b := board.New(func(board.Key) {})
+	b := decisions.New(func(decisions.Key) {})
 	m := NewMetrics(b)
 	e := working()
-	e.Triggers[0] = board.Trigger{Name: "orders", Type: "redis-streams", Error: "refused", Since: time.Unix(9, 0)}
+	e.Triggers[0] = decisions.Trigger{Name: "orders", Type: "redis-streams", Error: "refused", Since: time.Unix(9, 0)}
 	b.Put(worker, e, decided)
 	shown(t, m, `
 # HELP autoscale_trigger_known 1 when the latest read worked, 0 while the trigger is UNKNOWN.
@@ -134,7 +134,7 @@ autoscale_trigger_known{kind="deployments.apps",name="worker",namespace="shop",t
 
 // TestOddNames proves that a name is a label and nothing else, and that two which differ in little are two.
 func TestOddNames(t *testing.T) {
-	b := board.New(func(board.Key) {})
+	b := decisions.New(func(decisions.Key) {})
 	m := NewMetrics(b)
 	for _, name := range []string{"a-1.b", "a-1-b", `q"uo\te`, "new\nline", "größe", ""} {
 		key := worker
@@ -154,7 +154,7 @@ autoscale_workload_replicas{kind="deployments.apps",name="q\"uo\\te",namespace="
 }
 
 func TestMetricsRegisterAndLint(t *testing.T) {
-	b := board.New(func(board.Key) {})
+	b := decisions.New(func(decisions.Key) {})
 	b.Put(worker, working(), decided)
 	m := NewMetrics(b)
 	registry := prometheus.NewPedanticRegistry()
@@ -169,9 +169,9 @@ func TestMetricsRegisterAndLint(t *testing.T) {
 
 // TestUnknownNumberOfJobs: what is not known has no series, least of all one of 0.
 func TestUnknownNumberOfJobs(t *testing.T) {
-	b := board.New(func(board.Key) {})
+	b := decisions.New(func(decisions.Key) {})
 	m := NewMetrics(b)
-	b.Put(worker, &board.Entry{Reason: decide.JobsUnknown}, decided)
+	b.Put(worker, &decisions.Entry{Reason: decide.JobsUnknown}, decided)
 	m.Jobs.WithLabelValues("created").Add(3)
 	shown(t, m, `
 # HELP autoscale_jobs_total Jobs of templates, by what was done: created, replaced or pruned; failed counts batches that could not be created as a whole.

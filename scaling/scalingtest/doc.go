@@ -1,4 +1,4 @@
-// Package scalingtest runs the whole loop of the autoscaler in virtual time: the controller with its poller, board,
+// Package scalingtest runs the whole loop of the autoscaler in virtual time: the controller with its poller, decisions,
 // decisions, reports, Leases and webhook, over an API server in memory (package apiserver) and event sources that the
 // test sets. A day takes moments, and nothing depends on how fast the machine is. A test reads as what happens to a
 // cluster:

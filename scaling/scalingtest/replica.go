@@ -15,8 +15,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/controller"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/rivals"
@@ -30,9 +30,9 @@ import (
 type Replica struct {
 	// Name is its identity.
 	Name string
-	// Board has its decisions and Metrics what it counts.
-	Board   *board.Board
-	Metrics *report.Metrics
+	// Decisions are its own and Metrics what it counts.
+	Decisions *decisions.Store
+	Metrics   *report.Metrics
 
 	world   *World
 	clients apiserver.Clients
@@ -79,12 +79,12 @@ func (r *Replica) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Board = board.New(func(key board.Key) { r.loop.Changed(key) })
-	r.Metrics = report.NewMetrics(r.Board)
+	r.Decisions = decisions.New(func(key decisions.Key) { r.loop.Changed(key) })
+	r.Metrics = report.NewMetrics(r.Decisions)
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
 	poller := poll.New(reading, poll.Deps{
-		Registry: registry, Board: r.Board, Log: r.log, Now: time.Now,
-		References: func(key board.Key, container string) scalers.References {
+		Registry: registry, Decisions: r.Decisions, Log: r.log, Now: time.Now,
+		References: func(key decisions.Key, container string) scalers.References {
 			return target.References{Core: c.Kube.CoreV1(), Dynamic: c.Dynamic, Key: key, Container: container}
 		},
 	})
@@ -94,7 +94,7 @@ func (r *Replica) start(ctx context.Context) (err error) {
 		kinds = DefaultKinds()
 	}
 	r.loop = controller.New(controller.Options{
-		Log: r.log, Kube: c.Kube, Target: access, Types: registry, Poller: poller, Board: r.Board,
+		Log: r.log, Kube: c.Kube, Target: access, Types: registry, Poller: poller, Decisions: r.Decisions,
 		Events: report.Events{Recorder: recorder{r}}, Metrics: r.Metrics, Rivals: r.rivals,
 		Kinds: kinds, Namespace: SystemNamespace, Identity: r.Name, Class: o.Class, SweepInterval: o.SweepInterval, Lease: o.Lease,
 	})

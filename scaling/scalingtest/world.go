@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/controller"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/scalingtest/apiserver"
 	"autoscale.io/scaling/shards"
 )
@@ -183,11 +183,11 @@ func (w *World) AwaitCondition(name, kind, reason, text string, within time.Dura
 }
 
 // Decision is the latest decision about a workload, of whichever autoscaler replica has made one; nil when there is none.
-func (w *World) Decision(name string) *board.Entry {
+func (w *World) Decision(name string) *decisions.Entry {
 	w.Settle()
-	key := board.Key{Resource: resourceOf(w.Get(name).GetKind()).WithVersion("v1"), Namespace: Namespace, Name: name}
+	key := decisions.Key{Resource: resourceOf(w.Get(name).GetKind()).WithVersion("v1"), Namespace: Namespace, Name: name}
 	for _, r := range w.replicas {
-		if entry := r.Board.Get(key); entry != nil && !r.dead.Load() {
+		if entry := r.Decisions.Get(key); entry != nil && !r.dead.Load() {
 			return entry
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // IsJob says whether a resource is that of Jobs. They have no scale subresource; their count is spec.parallelism.
@@ -26,7 +26,7 @@ func IsCronJob(resource schema.GroupVersionResource) bool {
 }
 
 // getJob reads the parallelism of a Job and what else there is to know before it is changed.
-func (c *Client) getJob(ctx context.Context, key board.Key) (Scale, error) {
+func (c *Client) getJob(ctx context.Context, key decisions.Key) (Scale, error) {
 	job, err := c.Jobs.Jobs(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if err != nil {
 		return Scale{}, fmt.Errorf("read the parallelism of %s: %w", key, err)
@@ -35,7 +35,7 @@ func (c *Client) getJob(ctx context.Context, key board.Key) (Scale, error) {
 }
 
 // getUncounted reads the identity of an object without a count.
-func (c *Client) getUncounted(ctx context.Context, key board.Key) (Scale, error) {
+func (c *Client) getUncounted(ctx context.Context, key decisions.Key) (Scale, error) {
 	object, err := c.Metadata.Resource(key.Resource).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if err != nil {
 		return Scale{}, fmt.Errorf("read %s: %w", key, err)
@@ -53,7 +53,7 @@ func scaleOfJob(job *batchv1.Job) Scale {
 	}
 }
 
-func (c *Client) patchJob(ctx context.Context, key board.Key, resourceVersion string, to int32) (Scale, error) {
+func (c *Client) patchJob(ctx context.Context, key decisions.Key, resourceVersion string, to int32) (Scale, error) {
 	patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"parallelism":%d}}`, resourceVersion, to)
 	job, err := c.Jobs.Jobs(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *Client) patchJob(ctx context.Context, key board.Key, resourceVersion st
 //
 // The pods are listed right before the write. What the Job controller creates between the two costs a pod that has hardly begun at most: of pods in excess
 // it deletes first what is not scheduled, then what is pending, then what is not ready, then the youngest.
-func (c *Client) Shrink(ctx context.Context, key board.Key, version Scale, to, leaving int32) (Scale, error) {
+func (c *Client) Shrink(ctx context.Context, key decisions.Key, version Scale, to, leaving int32) (Scale, error) {
 	return c.write(ctx, key, version, to, func(live Scale) (Scale, error) {
 		unfinished, err := c.unfinished(ctx, key.Namespace, live)
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 func TestLeftAlone(t *testing.T) {
@@ -154,7 +154,7 @@ func (b *jobBench) list(action clienttesting.Action) (bool, runtime.Object, erro
 	return true, pods, nil
 }
 
-var jobKey = board.Key{Resource: batchv1.SchemeGroupVersion.WithResource("jobs"), Namespace: "shop", Name: "worker"}
+var jobKey = decisions.Key{Resource: batchv1.SchemeGroupVersion.WithResource("jobs"), Namespace: "shop", Name: "worker"}
 
 func (b *jobBench) scale(ctx context.Context, to int32) (Scale, error) {
 	live, err := b.Get(ctx, jobKey)

@@ -14,14 +14,14 @@ import (
 
 	"autoscale.io/annotations/schema"
 	"autoscale.io/scalers"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // References reads what the annotations of one workload refer to. Nothing is cached and nothing is watched: a Secret is read when a source is opened.
 type References struct {
 	Core    corev1client.CoreV1Interface
 	Dynamic dynamic.Interface
-	Key     board.Key
+	Key     decisions.Key
 	// Container names the container whose environment is read; empty for the first.
 	Container string
 }

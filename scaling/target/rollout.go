@@ -8,12 +8,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // RollingOut says whether a rollout is replacing the pods of a workload, so that taking some away would break what the rollout promises of those that
 // are available. Only Deployments promise that; of other kinds it is always false, without a call.
-func (c *Client) RollingOut(ctx context.Context, key board.Key) (bool, error) {
+func (c *Client) RollingOut(ctx context.Context, key decisions.Key) (bool, error) {
 	if key.Resource.GroupResource() != (appsv1.SchemeGroupVersion.WithResource("deployments").GroupResource()) {
 		return false, nil
 	}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/scalingtest"
 	"autoscale.io/scaling/scalingtest/apiserver"
 	"autoscale.io/scaling/target"
@@ -41,15 +41,15 @@ func run(t *testing.T, test func(*bench), objects ...runtime.Object) {
 	})
 }
 
-func keyOf(resource schema.GroupVersionResource, name string) board.Key {
-	return board.Key{Resource: resource, Namespace: scalingtest.Namespace, Name: name}
+func keyOf(resource schema.GroupVersionResource, name string) decisions.Key {
+	return decisions.Key{Resource: resource, Namespace: scalingtest.Namespace, Name: name}
 }
 
-func deployment(name string) board.Key {
+func deployment(name string) decisions.Key {
 	return keyOf(appsv1.SchemeGroupVersion.WithResource("deployments"), name)
 }
 
-func (b *bench) read(key board.Key) target.Scale {
+func (b *bench) read(key decisions.Key) target.Scale {
 	b.Helper()
 	live, err := b.Client.Get(b.Context(), key)
 	if err != nil {
@@ -190,7 +190,7 @@ func TestKindsAndTheirCounts(t *testing.T) {
 	cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "mail"}, Spec: batchv1.CronJobSpec{Schedule: "@yearly"}}
 	run(t, func(b *bench) {
 		for _, test := range []struct {
-			key   board.Key
+			key   decisions.Key
 			count int32
 		}{
 			{keyOf(appsv1.SchemeGroupVersion.WithResource("statefulsets"), "db"), 3},

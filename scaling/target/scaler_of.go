@@ -8,11 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // LastScaler names who set spec.replicas, or the parallelism of a Job, last, as the API server knows it: "kubectl (scale)". It is empty when nobody owns the field.
-func (c *Client) LastScaler(ctx context.Context, key board.Key) (string, error) {
+func (c *Client) LastScaler(ctx context.Context, key decisions.Key) (string, error) {
 	object, err := c.Metadata.Resource(key.Resource).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if err != nil {
 		return "", fmt.Errorf("read who scaled %s: %w", key, err)

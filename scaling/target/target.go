@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"autoscale.io/annotations"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 )
 
 // FieldManager owns spec.replicas after a scale, and the autoscaler's metadata.
@@ -46,7 +46,7 @@ type Scale struct {
 
 // Get reads the count that the workload's spec asks for: through the scale subresource, and the parallelism of a Job, which has none. A CronJob has no
 // count; its is 0.
-func (c *Client) Get(ctx context.Context, key board.Key) (Scale, error) {
+func (c *Client) Get(ctx context.Context, key decisions.Key) (Scale, error) {
 	switch {
 	case IsJob(key.Resource):
 		return c.getJob(ctx, key)
@@ -79,7 +79,7 @@ func (e *ChangedError) Error() string {
 // retried after a fresh read. When the count or the object is another one by then, the error is a *ChangedError and
 // nothing was written. The parallelism of a Job is not lowered below the number of its pods that have not ended; see
 // Shrink.
-func (c *Client) Scale(ctx context.Context, key board.Key, version Scale, to int32) (Scale, error) {
+func (c *Client) Scale(ctx context.Context, key decisions.Key, version Scale, to int32) (Scale, error) {
 	switch {
 	case IsJob(key.Resource) && to < version.Replicas:
 		return c.Shrink(ctx, key, version, to, 0)
@@ -90,7 +90,7 @@ func (c *Client) Scale(ctx context.Context, key board.Key, version Scale, to int
 }
 
 // write calls patch with the workload as it is live, as often as that is needed; to is for messages.
-func (c *Client) write(ctx context.Context, key board.Key, version Scale, to int32, patch func(live Scale) (Scale, error)) (Scale, error) {
+func (c *Client) write(ctx context.Context, key decisions.Key, version Scale, to int32, patch func(live Scale) (Scale, error)) (Scale, error) {
 	live := version
 	var written Scale
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
@@ -114,7 +114,7 @@ func (c *Client) write(ctx context.Context, key board.Key, version Scale, to int
 	return written, nil
 }
 
-func (c *Client) patchScale(ctx context.Context, key board.Key, resourceVersion string, to int32) (Scale, error) {
+func (c *Client) patchScale(ctx context.Context, key decisions.Key, resourceVersion string, to int32) (Scale, error) {
 	patch := fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{"replicas":%d}}`, resourceVersion, to)
 	got, err := c.Scales.Scales(key.Namespace).Patch(ctx, key.Resource, key.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
 	if err != nil {
@@ -134,7 +134,7 @@ type Metadata struct {
 }
 
 // Annotate writes a change of metadata and nothing else. The object being gone or replaced is an error that IsGone recognises.
-func (c *Client) Annotate(ctx context.Context, key board.Key, change Metadata) (*metav1.PartialObjectMetadata, error) {
+func (c *Client) Annotate(ctx context.Context, key decisions.Key, change Metadata) (*metav1.PartialObjectMetadata, error) {
 	patch, err := json.Marshal(map[string]Metadata{"metadata": change})
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata of %s: %w", key, err)
@@ -151,7 +151,7 @@ var ErrNotManaged = errors.New("the object is not managed any more")
 
 // Note writes one of the autoscaler's own annotations, provided that the object is still that of uid and still carries the bucket label with that value: a
 // note that comes after the removal of the annotations would stay for ever. The error is ErrNotManaged when it is not.
-func (c *Client) Note(ctx context.Context, key board.Key, managed Managed, annotation, text string) (*metav1.PartialObjectMetadata, error) {
+func (c *Client) Note(ctx context.Context, key decisions.Key, managed Managed, annotation, text string) (*metav1.PartialObjectMetadata, error) {
 	patch, err := json.Marshal([]jsonpatch.Operation{
 		jsonpatch.NewOperation("test", "/metadata/uid", managed.UID),
 		jsonpatch.NewOperation("test", "/metadata/labels/"+escape(annotations.Bucket), managed.Label),

@@ -31,8 +31,8 @@ import (
 	"autoscale.io/cmd/autoscaler/clients"
 	"autoscale.io/scalers"
 	"autoscale.io/scalers/builtin"
-	"autoscale.io/scaling/board"
 	"autoscale.io/scaling/controller"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/poll"
 	"autoscale.io/scaling/report"
 	"autoscale.io/scaling/rivals"
@@ -202,14 +202,14 @@ type wiring struct {
 	options Options
 }
 
-// addLoop wires poller, board, rivals and controller.
+// addLoop wires poller, decisions, rivals and controller.
 func addLoop(ctx context.Context, mgr manager.Manager, w *wiring) error {
 	identity, err := w.options.identity()
 	if err != nil {
 		return err
 	}
-	theBoard := board.New(func(key board.Key) { w.loop.Changed(key) })
-	reports := report.NewMetrics(theBoard)
+	store := decisions.New(func(key decisions.Key) { w.loop.Changed(key) })
+	reports := report.NewMetrics(store)
 	if err := metrics.Registry.Register(reports); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -225,14 +225,14 @@ func addLoop(ctx context.Context, mgr manager.Manager, w *wiring) error {
 	// Reads go on until every workload has been handed over, so that none of them is reported as failed.
 	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	poller := poll.New(reading, poll.Deps{
-		Registry: w.registry, Board: theBoard, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
-		References: func(key board.Key, container string) scalers.References {
+		Registry: w.registry, Decisions: store, Log: mgr.GetLogger().WithName("poll"), Now: time.Now,
+		References: func(key decisions.Key, container string) scalers.References {
 			return target.References{Core: w.Kube.CoreV1(), Dynamic: w.dynamic, Key: key, Container: container}
 		},
 	})
 	w.loop = controller.New(controller.Options{
 		Log: mgr.GetLogger().WithName("loop"), Kube: w.Kube, Target: w.Target, Types: w.registry,
-		Poller: poller, Board: theBoard, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports, Rivals: w.rivals,
+		Poller: poller, Decisions: store, Events: report.Events{Recorder: mgr.GetEventRecorder("autoscale.io")}, Metrics: reports, Rivals: w.rivals,
 		Kinds: w.kinds, Namespace: w.options.Namespace, Identity: identity, Class: w.options.Class,
 		SweepInterval: w.options.SweepInterval, Lease: w.options.Lease,
 	})

@@ -20,7 +20,7 @@ import (
 	"autoscale.io/cmd/autoscaler/clients"
 	"autoscale.io/scalers"
 	"autoscale.io/scalers/builtin"
-	"autoscale.io/scaling/board"
+	"autoscale.io/scaling/decisions"
 	"autoscale.io/scaling/target"
 )
 
@@ -133,7 +133,7 @@ func (r *releaser) one(ctx context.Context, f found) error {
 var errTaken = errors.New("the label is there again: the webhook of an autoscaler that runs has put it back; stop the autoscaler first, or give --annotations")
 
 func (r *releaser) release(ctx context.Context, f found) (plan, error) {
-	key := board.Key{Resource: f.kind.Resource, Namespace: f.object.Namespace, Name: f.object.Name}
+	key := decisions.Key{Resource: f.kind.Resource, Namespace: f.object.Namespace, Name: f.object.Name}
 	live, err := r.target.Get(ctx, key)
 	if err != nil {
 		return plan{}, err

@@ -1,4 +1,4 @@
-package board
+package decisions
 
 import (
 	"testing"
@@ -50,7 +50,7 @@ func TestPutCallsOnlyForWhatMatters(t *testing.T) {
 	})
 	b.Delete(key)
 	if b.Get(key) != nil {
-		t.Error("a deleted workload is still on the board")
+		t.Error("a deleted workload is still in the store")
 	}
 }
 

@@ -1,8 +1,8 @@
-// Package board keeps the latest decision of every workload in memory and tells one listener when a workload needs attention.
+// Package decisions keeps the latest decision of every workload in memory and tells one listener when a workload needs attention.
 //
 // It is the only meeting point of those who decide (package poll) and those who write (package controller): neither calls the other. It holds no
 // history, makes no decision and does no I/O.
-package board
+package decisions
 
 import (
 	"maps"
@@ -56,7 +56,7 @@ func (t Trigger) Title() string {
 	return "trigger " + t.Name
 }
 
-// Order asks for new Jobs of a template. It stays on the board until it has been carried out, whatever is decided meanwhile.
+// Order asks for new Jobs of a template. It stays in the store until it has been carried out, whatever is decided meanwhile.
 type Order struct {
 	// Batch is unique. An order is carried out once, and no other is given before that one is done, however well it went: what it could not start is
 	// for the next reading to ask for.
@@ -76,7 +76,7 @@ func (o Order) Allowed(running int32) int32 {
 	return max(min(o.Jobs, o.Ceiling-max(running, o.From)), 0)
 }
 
-// Entry is the latest decision of one workload. It is never changed once it is on the board.
+// Entry is the latest decision of one workload. It is never changed once it is in the store.
 type Entry struct {
 	Replicas int32
 	// From is the count that the decision was made for.
@@ -101,51 +101,51 @@ type latest struct {
 	at    time.Time
 }
 
-// Board is safe for concurrent use.
-type Board struct {
+// Store is safe for concurrent use.
+type Store struct {
 	changed func(Key)
 
 	mu      sync.RWMutex
 	entries map[Key]latest
 }
 
-// New returns an empty board. changed is called, without any lock held, after each Put that a writer or a reader of events would want to know
+// New returns an empty store. changed is called, without any lock held, after each Put that a writer or a reader of events would want to know
 // of; it must not block.
-func New(changed func(Key)) *Board {
-	return &Board{changed: changed, entries: map[Key]latest{}}
+func New(changed func(Key)) *Store {
+	return &Store{changed: changed, entries: map[Key]latest{}}
 }
 
 // Put replaces the entry of a workload by that of a decision made at a time; the same entry again says that the decision was the same. A new value or time alone
 // is no change worth a call.
-func (b *Board) Put(key Key, entry *Entry, at time.Time) {
-	b.mu.Lock()
-	before := b.entries[key].entry
-	b.entries[key] = latest{entry, at}
-	b.mu.Unlock()
+func (s *Store) Put(key Key, entry *Entry, at time.Time) {
+	s.mu.Lock()
+	before := s.entries[key].entry
+	s.entries[key] = latest{entry, at}
+	s.mu.Unlock()
 	if before != entry && (before == nil || entry.differs(before)) {
-		b.changed(key)
+		s.changed(key)
 	}
 }
 
 // Get returns the entry of a workload, or nil.
-func (b *Board) Get(key Key) *Entry {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.entries[key].entry
+func (s *Store) Get(key Key) *Entry {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.entries[key].entry
 }
 
 // Delete forgets a workload.
-func (b *Board) Delete(key Key) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.entries, key)
+func (s *Store) Delete(key Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.entries, key)
 }
 
 // All calls visit for every workload, with the time of its latest decision, in no order, without a lock held.
-func (b *Board) All(visit func(Key, *Entry, time.Time)) {
-	b.mu.RLock()
-	entries := maps.Clone(b.entries)
-	b.mu.RUnlock()
+func (s *Store) All(visit func(Key, *Entry, time.Time)) {
+	s.mu.RLock()
+	entries := maps.Clone(s.entries)
+	s.mu.RUnlock()
 	for key, l := range entries {
 		visit(key, l.entry, l.at)
 	}
