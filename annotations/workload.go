@@ -80,7 +80,7 @@ type Fallback struct {
 
 // Formula makes one trigger of several.
 type Formula struct {
-	Expression string  `name:"expression" alias:"formula" required:"true" doc:"An expression in the language of expr-lang.org over the triggers' names (with _ for -) that gives a number ≥ 0. A trigger that cannot be read is nil: orders ?? 0."`
+	Expression string  `name:"expression" alias:"formula" required:"true" doc:"An expression over the triggers' names (with _ for -) that gives a number ≥ 0: numbers, arithmetic, comparisons, and, or, not, ?:, ??, min, max, abs, ceil, floor, round, and sum, count, any and all over a list such as [orders, payments], in the words of expr-lang.org. A trigger that cannot be read is nil: orders ?? 0."`
 	Target     float64 `name:"target" required:"true" above:"0" doc:"What one replica is meant to carry of the result."`
 	Activation float64 `name:"activation" alias:"activationTarget" default:"0" min:"0" doc:"The workload is active while the result is greater than this."`
 	MetricType string  `name:"metricType" default:"AverageValue" enum:"AverageValue,Value" doc:"As for a trigger."`

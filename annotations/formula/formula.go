@@ -1,7 +1,8 @@
-// Package formula makes one number of the values of several triggers, by an expression of the expr language (github.com/expr-lang/expr), as
-// KEDA's scalingModifiers do.
+// Package formula makes one number of the values of several triggers, by an expression in a small part of the expr language
+// (github.com/expr-lang/expr), as KEDA's scalingModifiers do.
 //
-// It owns how triggers are named in an expression and what a failing one is there. It reads nothing and knows no replica count.
+// It owns the part of the language whose cost is bounded by an expression's length, how triggers are named, and what a failing one is in an
+// expression. It reads nothing and knows no replica count.
 package formula
 
 import (
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
 	"autoscale.io/annotations/schema"
@@ -31,8 +34,8 @@ type Formula struct {
 // Variable is the name of a trigger in an expression: its own, with _ for -.
 func Variable(trigger string) string { return strings.ReplaceAll(trigger, "-", "_") }
 
-// Compile checks an expression over the named triggers: it must give a number and use no other name. The error is one line and says what is
-// wrong, with a suggestion for a misspelt name.
+// Compile checks an expression over the named triggers: it must give a number, use no other name and stay within the language. The error is
+// one line and says what is wrong, with a suggestion for a misspelt name.
 func Compile(expression string, triggers []string) (*Formula, error) {
 	if len(expression) > maxLength {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxLength)
@@ -44,7 +47,17 @@ func Compile(expression string, triggers []string) (*Formula, error) {
 		names = append(names, Variable(trigger))
 		env[Variable(trigger)] = float64(0)
 	}
-	program, err := expr.Compile(expression, expr.Env(env), expr.AsFloat64(), expr.MaxNodes(maxNodes), expr.DisableBuiltin("now"))
+	// The language is checked on the tree before anything is made of it: the compiler computes what is constant.
+	limits := conf.CreateNew()
+	limits.MaxNodes = maxNodes
+	tree, err := parser.ParseWithConfig(expression, limits)
+	if err != nil {
+		return nil, errors.New(problem(err, names))
+	}
+	if err := check(tree.Node); err != nil {
+		return nil, err
+	}
+	program, err := expr.Compile(expression, expr.Env(env), expr.AsFloat64(), expr.MaxNodes(maxNodes))
 	if err != nil {
 		return nil, errors.New(problem(err, names))
 	}

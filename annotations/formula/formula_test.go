@@ -27,7 +27,14 @@ func TestValue(t *testing.T) {
 		{"orders / 0", both, 0, "evaluate the formula: got +Inf, want a finite number ≥ 0"},
 		{"0*orders / 0", both, 0, "evaluate the formula: got NaN, want a finite number ≥ 0"},
 		{"orders - slow_mail", both, 0, "evaluate the formula: got -0.5, want a finite number ≥ 0"},
-		{"len(1..100000000)", both, 0, "evaluate the formula: memory budget exceeded (1:6)"},
+		// What KEDA documents.
+		{"count([orders, slow_mail], {# > 1}) > 1 ? 5 : 0", both, 5, ""},
+		{"sum([orders, slow_mail])", both, 3.5, ""},
+		{"any([orders, slow_mail], # > 1.6) ? 1 : 0", both, 1, ""},
+		{"all([orders, slow_mail], # > 1.6) ? 1 : 0", both, 0, ""},
+		{"min([orders, slow_mail]) + max(orders, slow_mail)", both, 3.5, ""},
+		{"round(orders / 4) + ceil(0.2) + floor(1.9) + abs(-1)", both, 3, ""},
+		{"not (orders > 1 and slow_mail > 1) ? 0 : 2 ** 3", both, 8, ""},
 	} {
 		f, err := formula.Compile(c.expression, []string{"orders", "slow-mail"})
 		if err != nil {
@@ -43,13 +50,30 @@ func TestValue(t *testing.T) {
 
 func TestCompileErrors(t *testing.T) {
 	for expression, want := range map[string]string{
-		"ordres + 1":                  "unknown name ordres; did you mean orders?",
-		"zzzzzzzz":                    "unknown name zzzzzzzz",
+		"ordres + 1":                   "unknown name ordres; did you mean orders?",
+		"zzzzzzzz":                     "unknown name zzzzzzzz",
+		`len(repeat("x", 999000))`:     "the function len" + notAllowed,
+		`repeat("x", 999000)`:          "the function repeat" + notAllowed,
+		"let r = 1..900000; sum(r, 1)": "let" + notAllowed,
+		"sum(1..100000000)":            "the function sum over anything but a list that stands there" + notAllowed,
+		"sum(map(1..10, #))":           "the function sum over anything but a list that stands there" + notAllowed,
+		"sum([1, 2], sum([1, 2], #))":  "a list within a list's predicate" + notAllowed,
+		"count([orders, 1..9], true)":  "the operator .." + notAllowed,
+		"[orders]":                     "a list that is not the argument of a function" + notAllowed,
+		"[orders][0]":                  "a part of a value" + notAllowed,
+		"{a: 1}.a":                     "a part of a value" + notAllowed,
+		`orders matches "a"`:           "the operator matches" + notAllowed,
+		"orders in [1, 2] ? 1 : 0":     "the operator in" + notAllowed,
+		"orders | max(2)":              "",
+		"1; 2":                         "a sequence of expressions" + notAllowed,
+		"orders()":                     "the function orders" + notAllowed,
+		"max()":                        "the function max without arguments" + notAllowed,
+		"sum([" + strings.Repeat("1, ", 32) + "1])": "a list of 33 is not allowed; want at most 32",
 		"orders > 1":                  "expected float64, but got bool",
-		`"x"`:                         "expected float64, but got string",
+		`"x"`:                         "a text" + notAllowed,
 		"orders +":                    "unexpected token EOF (1:8)",
 		"":                            "unexpected token EOF",
-		"now()":                       "unknown name now",
+		"now()":                       "the function now" + notAllowed,
 		"orders + " + long(3000):      "compilation failed: expression exceeds maximum allowed nodes (1:509)",
 		strings.Repeat("(1) + ", 900): "it is longer than 4096 bytes",
 	} {
@@ -59,6 +83,10 @@ func TestCompileErrors(t *testing.T) {
 		}
 	}
 }
+
+// notAllowed ends the message of a refusal.
+const notAllowed = " is not allowed; a formula has numbers, names of triggers, arithmetic, comparisons, and, or, not, ?:, ??, min, max, abs, ceil, floor and round, " +
+	"and sum, count, any and all over a list such as [orders, payments]"
 
 func long(n int) string { return strings.Repeat("1+", n/2) + "1" }
 
