@@ -100,8 +100,11 @@ func (d *decoder) schedule(key, text string) {
 }
 
 func (d *decoder) scheduleBounds(key string, s *Schedule) {
-	if s.Start == s.End {
+	switch {
+	case s.Start == s.End:
 		d.fault(key, schema.Problem{Param: "end", Text: "is the same as start, so that the window never opens"})
+	case !schedule.Opens(s.Start, s.End):
+		d.fault(key, schema.Problem{Param: "end", Text: fmt.Sprintf("got %q, which comes at each start, so that the window never opens; want an end after a start", s.End)})
 	}
 	if s.Min == nil && s.Max == nil {
 		d.fault(key, schema.Problem{Text: "has neither min nor max; want at least one of them"})

@@ -61,6 +61,8 @@ func TestDecodeWordsEveryFaultOfAMapping(t *testing.T) {
 			`timezone: got "Berlin", want a name of the IANA database such as Europe/Berlin or UTC`,
 		}},
 		{"schedule.a", "{start: 0 8 * * *, end: 0 8 * * *, max: 3}", []string{"end: is the same as start, so that the window never opens"}},
+		{"schedule.a", `{start: "* * * * *", end: "*/1 * * * *", max: 3}`, []string{
+			`end: got "*/1 * * * *", which comes at each start, so that the window never opens; want an end after a start`}},
 		{"schedule.a", "{start: 0 8 * * *, end: 0 9 * * *}", []string{"has neither min nor max; want at least one of them"}},
 		{"schedule.a", "{start: 0 8 * * *, end: 0 9 * * *, min: 11}", []string{"min, which is 11, is more than max-replicas, which is 10"}},
 		{"schedule.a", "{start: 0 8 * * *, end: 0 9 * * *, min: 3, max: 2}", []string{"min, which is 3, is more than max, which is 2"}},

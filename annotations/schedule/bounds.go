@@ -18,7 +18,7 @@ type Bounds struct {
 	Min, Max int32
 	// Schedule names the open windows in order, joined by a comma; empty when none is open.
 	Schedule string
-	// Until is when a window opens or closes next; the zero time means never.
+	// Until is until when they hold at least; the zero time means for ever.
 	Until time.Time
 }
 

@@ -1,11 +1,15 @@
 package schedule
 
-import "time"
+import (
+	"time"
+
+	cron "github.com/netresearch/go-cron"
+)
 
 // clock has the times of a cron expression in a zone. The expression is evaluated on the clock on the wall, as if it ran without a break, and each of
 // its times is then placed: one that a clock change skips comes at the change, and one that it repeats comes once, the first time.
 type clock struct {
-	times times
+	times *cron.SpecSchedule
 	zone  *time.Location
 }
 

@@ -38,25 +38,26 @@ func NewWindow(start, end, zone string) (*Window, error) {
 	return &Window{clock{opens, location}, clock{closes, location}}, nil
 }
 
-// At says whether the window is open at now, and when that changes next (the zero time for not within a year). What happened last counts: after a
-// start it is open and after an end closed, so that a window may cross midnight, last for days, or be opened twice. An end beats a start at the
-// same time.
+// At says whether the window is open at now, and until when that holds at least: it changes then, or it has to be asked again, since At looks
+// at maxStarts starts and no more. The zero time means for ever. What happened last counts: after a start the window is open and after an end
+// closed, so that a window may cross midnight, last for days, or be opened twice. An end beats a start at the same time.
 func (w *Window) At(now time.Time) (open bool, until time.Time) {
 	if w.openAt(now) {
 		return true, w.end.next(now)
 	}
-	for until = w.start.next(now); !until.IsZero() && until.Sub(now) < horizon; until = w.start.next(until) {
-		if w.openAt(until) {
-			return false, until
+	until = now
+	for range maxStarts {
+		if until = w.start.next(until); until.IsZero() || w.openAt(until) {
+			break
 		}
 	}
-	return false, time.Time{}
+	return false, until
 }
 
-func (w *Window) openAt(now time.Time) bool { return w.start.last(now).After(w.end.last(now)) }
+// maxStarts bounds the search for a start at which no end comes, too.
+const maxStarts = 64
 
-// horizon is beyond which nobody waits for a window.
-const horizon = 366 * 24 * time.Hour
+func (w *Window) openAt(now time.Time) bool { return w.start.last(now).After(w.end.last(now)) }
 
 // CheckZone says what is wrong with the name of a time zone.
 func CheckZone(name string) error {
@@ -73,14 +74,52 @@ func CheckCron(expression string) error {
 	return err
 }
 
-// times is what the library makes of an expression.
-type times interface {
-	Next(time.Time) time.Time
-	Prev(time.Time) time.Time
+// Opens says whether a window between two expressions without a fault ever opens: whether a start comes at which no end does.
+func Opens(start, end string) bool {
+	opens, err := parse(start)
+	if err != nil {
+		return true
+	}
+	closes, err := parse(end)
+	if err != nil {
+		return true
+	}
+	return opens.Minute&^closes.Minute&minutes != 0 || opens.Hour&^closes.Hour&hours != 0 || !daysWithin(opens, closes)
+}
+
+const (
+	minutes = 1<<60 - 1
+	hours   = 1<<24 - 1
+	anyDay  = 1 << 63 // the bit of a * in the days of a month or a week
+)
+
+// daysWithin says whether every day of a is one of b. It compares every date on every day of the week; in some year each of them comes.
+func daysWithin(a, b *cron.SpecSchedule) bool {
+	const leapYear = 2000
+	for day := time.Date(leapYear, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() == leapYear; day = day.AddDate(0, 0, 1) {
+		for weekday := time.Sunday; weekday <= time.Saturday; weekday++ {
+			if comesOn(a, day, weekday) && !comesOn(b, day, weekday) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// comesOn says whether an expression has times on a date when it is on a day of the week.
+func comesOn(s *cron.SpecSchedule, date time.Time, weekday time.Weekday) bool {
+	byDate, byWeekday := s.Dom>>date.Day()&1 != 0, s.Dow>>weekday&1 != 0
+	if s.Month>>date.Month()&1 == 0 {
+		return false
+	}
+	if (s.Dom|s.Dow)&anyDay != 0 {
+		return byDate && byWeekday
+	}
+	return byDate || byWeekday
 }
 
 // parse reads standard cron: five fields, names of days and months; a day matches by date or by weekday, as crontab(5) says.
-func parse(expression string) (times, error) {
+func parse(expression string) (*cron.SpecSchedule, error) {
 	if strings.HasPrefix(strings.TrimSpace(expression), "@") || strings.Contains(expression, "TZ=") {
 		return nil, errors.New("want five fields; a word with @ or a zone cannot stand here")
 	}
@@ -89,9 +128,9 @@ func parse(expression string) (times, error) {
 		line, _, _ := strings.Cut(err.Error(), "\n")
 		return nil, errors.New(line)
 	}
-	fixed, ok := parsed.(times)
-	if !ok || fixed.Next(time.Unix(0, 0).UTC()).IsZero() {
+	fields, ok := parsed.(*cron.SpecSchedule)
+	if !ok || fields.Next(time.Unix(0, 0).UTC()).IsZero() {
 		return nil, errors.New("no such day ever comes")
 	}
-	return fixed, nil
+	return fields, nil
 }

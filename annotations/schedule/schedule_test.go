@@ -147,3 +147,48 @@ func BenchmarkWindowAt(b *testing.B) {
 		w.At(now)
 	}
 }
+
+func TestOpens(t *testing.T) {
+	for _, c := range []struct {
+		start, end string
+		want       bool
+	}{
+		{"0 8 * * 1-5", "0 20 * * 1-5", true},
+		{"* * * * *", "*/1 * * * *", false},
+		{"*/2 * * * *", "* * * * *", false},
+		{"* * * * *", "*/2 * * * *", true},
+		{"0 8 * * *", "0 */4 * * *", false},
+		{"0 9 * * *", "0 */4 * * *", true},
+		{"0 8 * * 0", "0 8 * * 7", false},
+		{"0 8 * * sun", "0 8 * * sat,sun", false},
+		{"0 8 * * *", "0 8 * * 1-6", true},
+		{"0 8 * * *", "0 8 * 1-11 *", true},
+		{"0 8 29 2 *", "0 8 28,29 * *", false},
+		{"0 8 29 2 *", "0 8 28 * *", true},
+		// A day matches by date or by weekday where neither is a *.
+		{"0 8 1 * 1", "0 8 1 * *", true},
+		{"0 8 1 * *", "0 8 1 * 1", false},
+		{"0 8 * * 1", "0 8 1 * 1", false},
+		{"not cron", "0 8 * * *", true},
+		{"0 8 * * *", "not cron", true},
+	} {
+		if got := schedule.Opens(c.start, c.end); got != c.want {
+			t.Errorf("%q to %q: got %v, want %v", c.start, c.end, got, c.want)
+		}
+	}
+}
+
+// TestAWindowThatNeverOpensIsRemembered: it is closed until a time that is far enough away to cost nothing.
+func TestAWindowThatNeverOpensIsRemembered(t *testing.T) {
+	now := when(t, "2026-03-02T07:59:30Z")
+	for _, c := range []struct{ start, end, until string }{
+		{"* * * * *", "*/1 * * * *", "2026-03-02T09:03:00Z"},
+		{"*/2 * * * *", "* * * * *", "2026-03-02T10:06:00Z"},
+		{"0 8 * * *", "0 8 * * *", "2026-05-04T08:00:00Z"},
+	} {
+		open, until := window(t, c.start, c.end, "UTC").At(now)
+		if open || !until.Equal(when(t, c.until)) {
+			t.Errorf("%q to %q: got %v until %s, want closed until %s", c.start, c.end, open, until, c.until)
+		}
+	}
+}
